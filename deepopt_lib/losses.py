@@ -1,0 +1,50 @@
+"""Loss functions: scalars made of the tape's primitives."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from deepopt_lib.primitives import cross_entropy, log_softmax, mean, sum
+
+__all__ = ["accuracy", "cross_entropy", "distillation", "mse"]
+
+
+def mse(prediction: Any, target: Any) -> Any:
+    """Return half the squared error, summed over features, averaged over the batch.
+
+    ``mean_i sum_j (prediction_ij - target_ij)**2 / 2``, both of shape (batch, n). The
+    half makes its gradient the plain residual.
+    """
+    if np.shape(prediction) != np.shape(target):
+        raise ValueError(
+            f"prediction and target differ in shape: {np.shape(prediction)}, "
+            f"{np.shape(target)}"
+        )
+    residual = prediction - target
+    return mean(sum(residual * residual, axis=-1)) * 0.5
+
+
+def distillation(logits: Any, teacher_logits: Any, T: float) -> Any:
+    """Return ``T**2 * KL(teacher || student)`` of softmaxes at temperature ``T``.
+
+    Hinton, Vinyals, Dean (2015), section 2: gradients shrink as 1/T**2, and the factor
+    undoes it. Both logits have shape (batch, classes).
+
+    Raises
+    ------
+    ValueError
+        If ``T`` is not a positive number.
+    """
+    if not 0 < T < math.inf:
+        raise ValueError(f"T must be a finite number > 0, got {T!r}")
+    log_p = log_softmax(np.asarray(teacher_logits) / T)
+    log_q = log_softmax(logits / T)
+    return mean(sum(np.exp(log_p) * (log_p - log_q), axis=-1)) * T**2
+
+
+def accuracy(logits: Any, labels: Any) -> float:
+    """Return the fraction of rows whose largest logit is the label's (0 to 1)."""
+    return float(np.mean(np.argmax(logits, axis=1) == labels))

@@ -1,0 +1,220 @@
+"""Update rules, each written once, as in its paper.
+
+Notation: ``w`` parameter, ``g`` gradient, ``u`` direction, ``m`` and ``v`` first and
+second moment, ``t`` step from 1. Every rule keeps shape and dtype. The state of a rule
+has the shape and dtype of ``w``, so that one "array of state" costs as many bytes as
+the parameter itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from deepopt_lib.checked import Checked
+from deepopt_lib.compose import Chain, MatrixOr, chain
+from deepopt_lib.muon import Orthogonalize
+from deepopt_lib.types import Array
+
+__all__ = [
+    "AMSGrad",
+    "AdaGrad",
+    "Adam",
+    "Chain",
+    "GradientDescent",
+    "Lion",
+    "MatrixOr",
+    "Momentum",
+    "Orthogonalize",
+    "RMSprop",
+    "WeightDecay",
+    "chain",
+]
+
+
+@dataclass(frozen=True)
+class GradientDescent(Checked):
+    """Steepest descent (Cauchy 1847): ``u = g``. No state."""
+
+    def init(self, w: Array, /) -> None:
+        return None
+
+    def update(self, g: Array, s: None, w: Array, t: int, /) -> tuple[Array, None]:
+        return g, s
+
+
+@dataclass(frozen=True)
+class Momentum(Checked):
+    """Momentum in three variants; one array of state.
+
+    - Heavy ball (Polyak 1964, eq. 9; PyTorch's SGD): ``v = mu*v + g``, ``u = v``.
+    - Nesterov (``nesterov=True``; Sutskever et al. 2013, eq. 7, as PyTorch computes
+      it at the look-ahead point): ``u = g + mu*v`` with the new ``v``.
+    - EMA (``ema=True``): ``g`` enters with weight ``1 - mu``, so that ``v`` is an
+      average of gradients. Its step is (1 - mu) times the heavy ball's at equal lr.
+
+    Raises
+    ------
+    ValueError
+        If ``mu`` is outside [0, 1).
+    """
+
+    mu: float = 0.9
+    nesterov: bool = False
+    ema: bool = False
+
+    def init(self, w: Array, /) -> Array:
+        return np.zeros_like(w)
+
+    def update(self, g: Array, v: Array, w: Array, t: int, /) -> tuple[Array, Array]:
+        d = (1 - self.mu) * g if self.ema else g
+        v = self.mu * v + d
+        u = d + self.mu * v if self.nesterov else v
+        return u, v
+
+
+@dataclass(frozen=True)
+class AdaGrad(Checked):
+    """AdaGrad, diagonal (Duchi, Hazan, Singer 2011, Fig. 1); one array of state.
+
+    ``s = s + g*g``, ``u = g / (sqrt(s) + eps)``. As in PyTorch, ``eps`` stands outside
+    the root; the paper adds its delta there too.
+    """
+
+    eps: float = 1e-10
+
+    def init(self, w: Array, /) -> Array:
+        return np.zeros_like(w)
+
+    def update(self, g: Array, s: Array, w: Array, t: int, /) -> tuple[Array, Array]:
+        s = s + g * g
+        return g / (np.sqrt(s) + self.eps), s
+
+
+@dataclass(frozen=True)
+class RMSprop(Checked):
+    """RMSprop (Tieleman and Hinton 2012, lecture 6.5); one array of state.
+
+    ``v = b2*v + (1-b2)*g*g``, ``u = g / (sqrt(v) + eps)``. Variant: not centered, no
+    bias correction, ``eps`` outside the root (PyTorch's; its ``alpha`` is our ``b2``).
+    """
+
+    b2: float = 0.99
+    eps: float = 1e-8
+
+    def init(self, w: Array, /) -> Array:
+        return np.zeros_like(w)
+
+    def update(self, g: Array, v: Array, w: Array, t: int, /) -> tuple[Array, Array]:
+        v = self.b2 * v + (1 - self.b2) * g * g
+        return g / (np.sqrt(v) + self.eps), v
+
+
+class Moments(NamedTuple):
+    """First moment ``m`` and second moment ``v`` of the gradient."""
+
+    m: Array
+    v: Array
+
+
+@dataclass(frozen=True)
+class Adam(Checked):
+    """Adam (Kingma and Ba 2015, Algorithm 1); two arrays of state.
+
+    ``m = b1*m + (1-b1)*g``, ``v = b2*v + (1-b2)*g*g``, each divided by ``1 - b**t`` to
+    correct its start at zero, then ``u = m_hat / (sqrt(v_hat) + eps)``.
+
+    Raises
+    ------
+    ValueError
+        If ``b1`` or ``b2`` is outside [0, 1), or ``eps`` is negative.
+    """
+
+    b1: float = 0.9
+    b2: float = 0.999
+    eps: float = 1e-8
+
+    def init(self, w: Array, /) -> Moments:
+        return Moments(np.zeros_like(w), np.zeros_like(w))
+
+    def update(
+        self, g: Array, s: Moments, w: Array, t: int, /
+    ) -> tuple[Array, Moments]:
+        m = self.b1 * s.m + (1 - self.b1) * g
+        v = self.b2 * s.v + (1 - self.b2) * g * g
+        m_hat = m / (1 - self.b1**t)
+        v_hat = v / (1 - self.b2**t)
+        return m_hat / (np.sqrt(v_hat) + self.eps), Moments(m, v)
+
+
+class MaxMoments(NamedTuple):
+    """Adam's moments and the largest second moment so far."""
+
+    m: Array
+    v: Array
+    v_max: Array
+
+
+@dataclass(frozen=True)
+class AMSGrad(Checked):
+    """AMSGrad (Reddi, Kale, Kumar 2018, Algorithm 2); three arrays of state.
+
+    Adam whose ``v_max = max(v_max, v)`` never falls, so that the step size of a
+    coordinate cannot grow again. Variant: PyTorch's, with Adam's bias corrections
+    around the paper's maximum.
+    """
+
+    b1: float = 0.9
+    b2: float = 0.999
+    eps: float = 1e-8
+
+    def init(self, w: Array, /) -> MaxMoments:
+        return MaxMoments(np.zeros_like(w), np.zeros_like(w), np.zeros_like(w))
+
+    def update(
+        self, g: Array, s: MaxMoments, w: Array, t: int, /
+    ) -> tuple[Array, MaxMoments]:
+        m = self.b1 * s.m + (1 - self.b1) * g
+        v = self.b2 * s.v + (1 - self.b2) * g * g
+        v_max = np.maximum(s.v_max, v)
+        m_hat = m / (1 - self.b1**t)
+        v_hat = v_max / (1 - self.b2**t)
+        return m_hat / (np.sqrt(v_hat) + self.eps), MaxMoments(m, v, v_max)
+
+
+@dataclass(frozen=True)
+class Lion(Checked):
+    """Lion (Chen et al. 2023, Algorithm 2); one array of state.
+
+    ``u = sign(b1*m + (1-b1)*g)``, then ``m = b2*m + (1-b2)*g``. Only signs leave the
+    rule, so multiplying every gradient by one positive number changes nothing.
+    """
+
+    b1: float = 0.9
+    b2: float = 0.99
+
+    def init(self, w: Array, /) -> Array:
+        return np.zeros_like(w)
+
+    def update(self, g: Array, m: Array, w: Array, t: int, /) -> tuple[Array, Array]:
+        u = np.sign(self.b1 * m + (1 - self.b1) * g)
+        return u, self.b2 * m + (1 - self.b2) * g
+
+
+@dataclass(frozen=True)
+class WeightDecay(Checked):
+    """Weight decay ``u = g + lam*w`` (Loshchilov and Hutter 2019). No state.
+
+    *After* an adaptive rule it is decoupled: ``chain(Adam(), WeightDecay(lam))`` is
+    AdamW. *Before* it, the decay is part of the gradient: L2 regularization.
+    """
+
+    lam: float
+
+    def init(self, w: Array, /) -> None:
+        return None
+
+    def update(self, g: Array, s: None, w: Array, t: int, /) -> tuple[Array, None]:
+        return g + self.lam * w, s

@@ -1,0 +1,76 @@
+"""What a notebook shows besides figures: tables, verdicts and source code."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+from IPython.display import Markdown
+
+__all__ = ["paper_here", "source", "table"]
+
+VERDICTS = ("reproduced", "partly", "not at this scale")
+
+
+def source(thing: Any) -> Markdown:
+    """Show the source of a function or class of the library, as it runs."""
+    code = textwrap.dedent(inspect.getsource(thing)).strip()
+    return _markdown(f"```python\n{code}\n```")
+
+
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[Any]], *, bold: int | None = None
+) -> Markdown:
+    """Show a table: text to the left, numbers to the right, row ``bold`` in bold.
+
+    A float is shown with three significant digits; give a string for other formats.
+
+    Raises
+    ------
+    ValueError
+        If a row is not as long as the header.
+    """
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"row {list(row)} does not fit the header {list(header)}")
+    first = rows[0] if rows else header
+    rule = ["--:" if _is_number(cell) else ":--" for cell in first]
+    lines = [list(header), rule]
+    for i, row in enumerate(rows):
+        cells = [_text(cell) for cell in row]
+        lines.append([f"**{cell}**" for cell in cells] if i == bold else cells)
+    return _markdown("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
+
+
+def paper_here(rows: Sequence[tuple[str, str, str, str]]) -> Markdown:
+    """Show what a paper reports beside what this page measured.
+
+    Each row is (claim, paper, here, verdict); the verdict is "reproduced", "partly" or
+    "not at this scale".
+
+    Raises
+    ------
+    ValueError
+        If a verdict is none of the three.
+    """
+    for claim, _, _, verdict in rows:
+        if verdict not in VERDICTS:
+            raise ValueError(
+                f"{claim!r}: verdict must be in {VERDICTS}, got {verdict!r}"
+            )
+    shown = [(*row[:3], f"*{row[3]}*") for row in rows]
+    return table(("claim", "paper", "here", "verdict"), shown)
+
+
+def _markdown(text: str) -> Markdown:
+    return Markdown(text)  # type: ignore[no-untyped-call]
+
+
+def _is_number(cell: Any) -> bool:
+    return str(_text(cell)).replace("−", "-").lstrip("-+<>~ ")[:1].isdigit()
+
+
+def _text(cell: Any) -> str:
+    return f"{cell:.3g}" if isinstance(cell, float) else str(cell)

@@ -1,0 +1,113 @@
+"""The tape: recorded arrays, and functions that know their own derivative."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+__all__ = ["PRIMITIVES", "Tape", "Var", "Vjp", "primitive"]
+
+Vjp = Callable[[Any], Any]  # from the output's cotangent to one argument's
+Tape = list["Var"]
+
+PRIMITIVES: dict[str, Callable[..., Any]] = {}
+"""Every primitive by name; the tests check the gradient of each."""
+
+
+class Var:
+    """An array that is being recorded: its value, and how to pull a cotangent back."""
+
+    __slots__ = ("grad", "parents", "tape", "value")
+    __array_ufunc__ = None  # so that ndarray + Var asks Var, not NumPy
+
+    def __init__(
+        self, value: Any, tape: Tape, parents: tuple[tuple[Var, Vjp], ...] = ()
+    ) -> None:
+        """Record ``value`` on ``tape``; ``parents`` are (argument, vjp) pairs."""
+        self.value = value
+        self.parents = parents
+        self.grad: Any = None
+        self.tape = tape
+        tape.append(self)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the value."""
+        return np.shape(self.value)
+
+    @property
+    def T(self) -> Any:  # noqa: N802 - NumPy's name
+        """The transpose."""
+        return PRIMITIVES["transpose"](self)
+
+    def __repr__(self) -> str:
+        """Show the value."""
+        return f"Var({self.value!r})"
+
+    def __add__(self, other: Any) -> Any:
+        return PRIMITIVES["add"](self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return PRIMITIVES["add"](other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return PRIMITIVES["sub"](self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return PRIMITIVES["sub"](other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return PRIMITIVES["mul"](self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return PRIMITIVES["mul"](other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return PRIMITIVES["div"](self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return PRIMITIVES["div"](other, self)
+
+    def __neg__(self) -> Any:
+        return PRIMITIVES["neg"](self)
+
+    def __pow__(self, exponent: float) -> Any:
+        return PRIMITIVES["power"](self, exponent)
+
+    def __matmul__(self, other: Any) -> Any:
+        return PRIMITIVES["matmul"](self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return PRIMITIVES["matmul"](other, self)
+
+    def __getitem__(self, index: Any) -> Any:
+        return PRIMITIVES["take"](self, index)
+
+
+def primitive(
+    rule: Callable[..., tuple[Any, tuple[Vjp | None, ...]]],
+) -> Callable[..., Any]:
+    """Make a differentiable function of ``rule``.
+
+    ``rule(*values, **static)`` works on plain arrays and returns the output and one vjp
+    per positional argument (None where no derivative exists). The vjp of an argument
+    that is not recorded is never called, so the input data's gradient costs nothing.
+    Without a recorded argument the function is plain NumPy.
+    """
+
+    @functools.wraps(rule)
+    def op(*args: Any, **static: Any) -> Any:
+        values = [a.value if isinstance(a, Var) else a for a in args]
+        out, vjps = rule(*values, **static)
+        parents = tuple(
+            (a, vjp)
+            for a, vjp in zip(args, vjps, strict=True)
+            if isinstance(a, Var) and vjp is not None
+        )
+        return Var(out, parents[0][0].tape, parents) if parents else out
+
+    PRIMITIVES[rule.__name__] = op
+    return op

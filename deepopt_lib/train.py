@@ -1,0 +1,151 @@
+"""Training: one visible loop over mini-batches, and one over the steps of a problem."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from deepopt_lib.autodiff import value_and_grad
+from deepopt_lib.optimizer import Optimizer, OptimizerState
+from deepopt_lib.problems import Problem
+from deepopt_lib.types import Array, Grads, Params
+
+__all__ = ["History", "batches", "descend", "fit"]
+
+
+@dataclass
+class History:
+    """What a run leaves behind.
+
+    Attributes
+    ----------
+    params, state
+        The final parameters and the optimizer's final state.
+    loss : list of float
+        The mini-batch loss of every step, before the step is taken.
+    metrics : list of dict
+        What ``evaluate`` returned before the first epoch and after each one.
+    """
+
+    params: Params
+    state: OptimizerState
+    loss: list[float] = field(default_factory=list)
+    metrics: list[dict[str, float]] = field(default_factory=list)
+
+    def metric(self, name: str) -> Array:
+        """Return one metric as an array over epochs, the start included."""
+        return np.array([m[name] for m in self.metrics])
+
+
+def batches(
+    n: int, batch_size: int, rng: np.random.Generator
+) -> Iterator[NDArray[np.int64]]:
+    """Yield the indices 0 .. n-1 once each, in random order, ``batch_size`` at a time.
+
+    The last batch is smaller when ``batch_size`` does not divide ``n``.
+
+    Raises
+    ------
+    ValueError
+        If ``batch_size`` is not between 1 and ``n``.
+    """
+    if int(batch_size) != batch_size or not 1 <= batch_size <= n:
+        raise ValueError(f"batch_size must be an int in [1, {n}], got {batch_size!r}")
+    order = rng.permutation(n)
+    return (order[i : i + batch_size] for i in range(0, n, batch_size))
+
+
+def fit(
+    loss: Callable[..., Any],
+    params: Params,
+    optimizer: Optimizer,
+    x: Array,
+    y: Any,
+    *,
+    epochs: int,
+    batch_size: int,
+    rng: np.random.Generator,
+    evaluate: Callable[[Params], dict[str, float]] | None = None,
+    transform: Callable[[Grads], Grads] = lambda grads: grads,
+) -> History:
+    """Train for ``epochs`` passes over (x, y) and return the `History`.
+
+    Parameters
+    ----------
+    loss : callable
+        ``loss(params, x, y)``, a scalar made of the tape's primitives.
+    params : dict
+        The start; it is not changed.
+    epochs, batch_size : int
+        Passes over the data, and samples a step.
+    rng : numpy.random.Generator
+        Shuffles the data.
+    evaluate : callable, optional
+        ``evaluate(params)``, a dict of numbers, called before the first and after every
+        epoch.
+    transform : callable, optional
+        Applied to all gradients before each step; for example clipping.
+
+    Raises
+    ------
+    ValueError
+        If ``epochs`` or ``batch_size`` is out of range, or x and y differ in length.
+    """
+    if int(epochs) != epochs or epochs < 0:
+        raise ValueError(f"epochs must be an int >= 0, got {epochs!r}")
+    if len(x) != len(y):
+        raise ValueError(f"x and y differ in length: {len(x)} and {len(y)}")
+    batches(len(x), batch_size, np.random.default_rng(0))  # checks batch_size
+    gradient = value_and_grad(loss)
+    run = History(params, optimizer.init(params))
+    if evaluate:
+        run.metrics.append(evaluate(run.params))
+    silent = bool(os.environ.get("TQDM_DISABLE"))  # tqdm.auto ignores it by itself
+    for _ in tqdm(range(epochs), "epochs", disable=silent):
+        for i in batches(len(x), batch_size, rng):
+            value, grads = gradient(run.params, x[i], y[i])
+            run.params, run.state = optimizer.step(
+                transform(grads), run.state, run.params
+            )
+            run.loss.append(value)
+        if evaluate:
+            run.metrics.append(evaluate(run.params))
+    return run
+
+
+def descend(
+    problem: Problem,
+    optimizer: Optimizer,
+    steps: int,
+    *,
+    grad: Callable[[Array], Array] | None = None,
+    tol: float = 0.0,
+) -> Array:
+    """Run ``optimizer`` on ``problem``; return every iterate, shape (steps + 1, n).
+
+    ``grad`` replaces the problem's own gradient (a noisy one, say). The run stops early
+    once the distance to the minimum is below ``tol``.
+
+    Raises
+    ------
+    ValueError
+        If ``steps`` is not an int >= 0.
+    """
+    if int(steps) != steps or steps < 0:
+        raise ValueError(f"steps must be an int >= 0, got {steps!r}")
+    gradient = problem.grad if grad is None else grad
+    params = {"x": problem.x0}
+    state = optimizer.init(params)
+    path = [problem.x0]
+    for _ in range(steps):
+        params, state = optimizer.step({"x": gradient(params["x"])}, state, params)
+        path.append(params["x"])
+        if tol and np.linalg.norm(params["x"] - problem.minimum) < tol:
+            break
+    return np.array(path)
