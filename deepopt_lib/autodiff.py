@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from deepopt_lib.checked import is_int
 from deepopt_lib.primitives import (
     add,
     cross_entropy,
@@ -89,15 +90,21 @@ def value_and_grad(
         tape: Tape = []
         leaves = {k: Var(w, tape) for k, w in params.items()}
         loss = f(leaves, *args)
-        if np.shape(loss.value if isinstance(loss, Var) else loss) != ():
-            raise ValueError(f"the loss must be one number, got shape {loss.shape}")
+        value = loss.value if isinstance(loss, Var) else loss
+        shape = np.shape(value)
+        if shape != ():
+            raise ValueError(f"the loss must be one number, got shape {shape}")
         if isinstance(loss, Var):
             _backward(loss)
+        # Copies: two leaves may share one cotangent, or hold a read-only view of it.
         grads = {
-            k: np.zeros_like(leaf.value) if leaf.grad is None else leaf.grad
+            k: np.zeros_like(leaf.value)
+            if leaf.grad is None
+            else np.array(leaf.grad, dtype=leaf.value.dtype)
             for k, leaf in leaves.items()
         }
-        return float(loss.value if isinstance(loss, Var) else loss), grads
+        tape.clear()  # breaks the cycle tape-variable, so that memory is freed now
+        return float(value), grads
 
     return run
 
@@ -141,7 +148,7 @@ def top_eigenvalue(
     ValueError
         If ``v`` is zero or ``iterations`` is not a positive int.
     """
-    if int(iterations) != iterations or iterations < 1:
+    if not is_int(iterations) or iterations < 1:
         raise ValueError(f"iterations must be an int >= 1, got {iterations!r}")
     norm = global_norm(v)
     if not norm > 0:

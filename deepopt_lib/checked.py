@@ -26,6 +26,11 @@ def is_number(value: Any) -> bool:
     return number and not isinstance(value, bool)
 
 
+def is_int(value: Any) -> bool:
+    """Say whether ``value`` is one whole number, of Python or NumPy, and not a bool."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 @dataclass(frozen=True)
 class Checked:
     """Base of the rules: an elementwise rule with checked hyper-parameters.

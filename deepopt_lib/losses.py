@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from deepopt_lib.checked import is_number
 from deepopt_lib.primitives import cross_entropy, log_softmax, mean, sum
 
 __all__ = ["accuracy", "cross_entropy", "distillation", "mse"]
@@ -36,9 +37,14 @@ def distillation(logits: Any, teacher_logits: Any, T: float) -> Any:
     Raises
     ------
     ValueError
-        If ``T`` is not a positive number.
+        If the shapes differ, or ``T`` is not a positive number.
     """
-    if not 0 < T < math.inf:
+    if np.shape(logits) != np.shape(teacher_logits):
+        raise ValueError(
+            "logits and teacher_logits differ in shape: "
+            f"{np.shape(logits)}, {np.shape(teacher_logits)}"
+        )
+    if not (is_number(T) and 0 < T < math.inf):
         raise ValueError(f"T must be a finite number > 0, got {T!r}")
     log_p = log_softmax(np.asarray(teacher_logits) / T)
     log_q = log_softmax(logits / T)
@@ -47,4 +53,8 @@ def distillation(logits: Any, teacher_logits: Any, T: float) -> Any:
 
 def accuracy(logits: Any, labels: Any) -> float:
     """Return the fraction of rows whose largest logit is the label's (0 to 1)."""
+    if np.shape(labels) != np.shape(logits)[:1]:
+        raise ValueError(
+            f"labels must have shape {np.shape(logits)[:1]}, got {np.shape(labels)}"
+        )
     return float(np.mean(np.argmax(logits, axis=1) == labels))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from deepopt_lib.checked import is_int
 from deepopt_lib.primitives import linear, relu
 from deepopt_lib.types import Params
 
@@ -32,7 +33,7 @@ def init_mlp(
     ValueError
         If there are fewer than two sizes, or one is not a positive int.
     """
-    if len(sizes) < 2 or any(int(n) != n or n < 1 for n in sizes):
+    if len(sizes) < 2 or any(not is_int(n) or n < 1 for n in sizes):
         raise ValueError(f"sizes must be two or more positive ints, got {list(sizes)}")
     params: Params = {}
     for i, (n_in, n_out) in enumerate(pairwise(sizes), 1):

@@ -167,7 +167,9 @@ def _check_same(what: str, params: Params, other: dict[str, Any]) -> None:
 
 
 def _alike(g: Any, w: Array) -> bool:
-    return isinstance(g, np.ndarray) and g.shape == w.shape and g.dtype == w.dtype
+    # NumPy turns a 0-d array into a scalar at the first operation.
+    array = isinstance(g, np.ndarray | np.floating)
+    return array and g.shape == w.shape and g.dtype == w.dtype
 
 
 def _kind(w: Any) -> str:

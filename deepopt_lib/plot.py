@@ -109,10 +109,14 @@ def figure(
 
 
 def panels(
-    n: int, title: str, *, size: tuple[float, float] = (7, 2.8)
+    n: int,
+    title: str,
+    *,
+    size: tuple[float, float] = (7, 2.8),
+    sharey: bool = True,
 ) -> tuple[Figure, list[Axes]]:
-    """Return ``n`` axes side by side with one y axis, under a common title."""
-    fig, axes = plt.subplots(1, n, figsize=size, sharey=True, squeeze=False)
+    """Return ``n`` axes side by side under a common title, by default with one y axis."""
+    fig, axes = plt.subplots(1, n, figsize=size, sharey=sharey, squeeze=False)
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
     for ax in axes[0]:
         ax.title.set_size(9)
@@ -157,7 +161,7 @@ def power_law(ax: Axes, x: ArrayLike, y: ArrayLike, name: str = "slope") -> floa
 
 
 def label_ends(ax: Axes, gap: float = 0.075) -> list[str]:
-    """Write each line's label at its right end, moved apart; return them top down.
+    """Write each line's label at its end, moved apart; return them from the top down.
 
     ``gap`` is the smallest distance between two labels, as a fraction of the height.
     """
@@ -168,21 +172,21 @@ def label_ends(ax: Axes, gap: float = 0.075) -> list[str]:
         if not str(drawn.get_label()).startswith("_"):
             xy = np.column_stack([drawn.get_xdata(), drawn.get_ydata()]).astype(float)
             shown = to_axes.transform(xy[np.isfinite(xy).all(axis=1)][-1])
-            ends.append((min(max(float(shown[1]), 0.0), 1.0), drawn))
+            ends.append((min(max(float(shown[1]), 0.0), 1.0), float(shown[0]), drawn))
     ends.sort(key=lambda end: -end[0])
     height = 1.0 + gap
-    for i, (wanted, drawn) in enumerate(ends):
+    for i, (wanted, right, drawn) in enumerate(ends):
         room = gap * (len(ends) - 1 - i)  # what the labels below still need
         height = min(height - gap, max(wanted, room))
         ax.text(
-            1.02,
+            right + 0.02,
             height,
             str(drawn.get_label()),
             transform=ax.transAxes,
             color=drawn.get_color(),
             va="center",
         )
-    return [str(drawn.get_label()) for _, drawn in ends]
+    return [str(drawn.get_label()) for *_, drawn in ends]
 
 
 def contours(

@@ -215,6 +215,15 @@ def cross_entropy(logits: Any, labels: Any) -> Result:
     ``(softmax - onehot) / batch``. The largest logit is subtracted first, so that no
     exponential overflows.
     """
+    labels = np.asarray(labels)
+    if np.ndim(logits) != 2 or labels.shape != logits.shape[:1]:
+        raise ValueError(
+            "cross_entropy needs logits (batch, classes), labels (batch,), "
+            f"got {np.shape(logits)} and {labels.shape}"
+        )
+    classes = logits.shape[1]
+    if np.any((labels < 0) | (labels >= classes)):
+        raise ValueError(f"labels must be in [0, {classes}), got {np.unique(labels)}")
     rows = np.arange(len(labels))
     shifted = logits - np.max(logits, axis=1, keepdims=True)
     e = np.exp(shifted)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from deepopt_lib.checked import is_int, is_number
 from deepopt_lib.types import Array
 
 __all__ = [
@@ -58,7 +59,7 @@ def quadratic(
     ValueError
         If an eigenvalue is not a positive number.
     """
-    lam = np.asarray(spectrum, dtype=np.float64)
+    lam = np.array(spectrum, dtype=np.float64)
     if lam.ndim != 1 or lam.size == 0 or not np.all((lam > 0) & np.isfinite(lam)):
         raise ValueError(f"spectrum must be a list of numbers > 0, got {spectrum!r}")
     x0, zero = np.ones_like(lam), np.zeros_like(lam)
@@ -71,6 +72,8 @@ def quadratic(
 
 def bowl(n: int = 10) -> Problem:
     """Return ``f(x) = sum(x**2)``: every eigenvalue is 2, so kappa is 1."""
+    if not is_int(n) or n < 1:
+        raise ValueError(f"n must be an int >= 1, got {n!r}")
     return quadratic(np.full(n, 2.0))
 
 
@@ -119,7 +122,7 @@ def logistic_regression(x: Array, y: ArrayLike, lam: float = 1e-3) -> Problem:
         raise ValueError(f"x (n, d) and y (n,) do not fit: {x.shape}, {labels.shape}")
     if not np.isin(labels, (0, 1)).all():
         raise ValueError(f"y must hold 0 and 1, got {np.unique(labels)}")
-    if not lam > 0:
+    if not (is_number(lam) and lam > 0):
         raise ValueError(f"lam must be > 0, got {lam!r}")
     from scipy.optimize import minimize
     from scipy.special import expit
@@ -140,7 +143,8 @@ def logistic_regression(x: Array, y: ArrayLike, lam: float = 1e-3) -> Problem:
     found = minimize(
         f, x0, jac=grad, hess=hessian, method="trust-exact", options={"gtol": 1e-10}
     )
-    minimum: Array = found.x
+    # The search ends where f stops falling in floating point; one Newton step is left.
+    minimum: Array = found.x - np.linalg.solve(hessian(found.x), grad(found.x))
     return Problem(f, grad, x0, minimum)
 
 
@@ -157,9 +161,9 @@ def noisy(
     ValueError
         If ``sigma`` is negative or ``batch`` is not a positive int.
     """
-    if not sigma >= 0:
+    if not (is_number(sigma) and sigma >= 0):
         raise ValueError(f"sigma must be >= 0, got {sigma!r}")
-    if int(batch) != batch or batch < 1:
+    if not is_int(batch) or batch < 1:
         raise ValueError(f"batch must be an int >= 1, got {batch!r}")
     scale = sigma / np.sqrt(batch)
 
@@ -177,7 +181,7 @@ def reddi(c: float = 3.0) -> Problem:
     3, else ``-x``. For c > 2 the best fixed point is -1; Adam with b1 = 0 and a short
     memory ends at +1. Both ``f`` and ``grad`` take ``(x, t)``, and the caller projects.
     """
-    if not c > 2:
+    if not (is_number(c) and c > 2):
         raise ValueError(f"c must be > 2, got {c!r}")
 
     def slope(t: int) -> float:

@@ -102,12 +102,14 @@ def primitive(
     def op(*args: Any, **static: Any) -> Any:
         values = [a.value if isinstance(a, Var) else a for a in args]
         out, vjps = rule(*values, **static)
-        parents = tuple(
-            (a, vjp)
-            for a, vjp in zip(args, vjps, strict=True)
-            if isinstance(a, Var) and vjp is not None
-        )
-        return Var(out, parents[0][0].tape, parents) if parents else out
+        parents: list[tuple[Var, Vjp]] = []
+        for i, (a, vjp) in enumerate(zip(args, vjps, strict=True)):
+            if isinstance(a, Var):
+                if vjp is None:
+                    what = f"{rule.__name__} has no derivative with respect to"
+                    raise ValueError(f"{what} argument {i}")
+                parents.append((a, vjp))
+        return Var(out, parents[0][0].tape, tuple(parents)) if parents else out
 
     PRIMITIVES[rule.__name__] = op
     return op

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from deepopt_lib.autodiff import value_and_grad
+from deepopt_lib.checked import is_int
 from deepopt_lib.optimizer import Optimizer, OptimizerState
 from deepopt_lib.problems import Problem
 from deepopt_lib.types import Array, Grads, Params
@@ -55,7 +56,7 @@ def batches(
     ValueError
         If ``batch_size`` is not between 1 and ``n``.
     """
-    if int(batch_size) != batch_size or not 1 <= batch_size <= n:
+    if not is_int(batch_size) or not 1 <= batch_size <= n:
         raise ValueError(f"batch_size must be an int in [1, {n}], got {batch_size!r}")
     order = rng.permutation(n)
     return (order[i : i + batch_size] for i in range(0, n, batch_size))
@@ -97,7 +98,7 @@ def fit(
     ValueError
         If ``epochs`` or ``batch_size`` is out of range, or x and y differ in length.
     """
-    if int(epochs) != epochs or epochs < 0:
+    if not is_int(epochs) or epochs < 0:
         raise ValueError(f"epochs must be an int >= 0, got {epochs!r}")
     if len(x) != len(y):
         raise ValueError(f"x and y differ in length: {len(x)} and {len(y)}")
@@ -137,7 +138,7 @@ def descend(
     ValueError
         If ``steps`` is not an int >= 0.
     """
-    if int(steps) != steps or steps < 0:
+    if not is_int(steps) or steps < 0:
         raise ValueError(f"steps must be an int >= 0, got {steps!r}")
     gradient = problem.grad if grad is None else grad
     params = {"x": problem.x0}

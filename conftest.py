@@ -1,0 +1,9 @@
+"""What holds for every test run: one thread, no progress bars, and nothing else."""
+
+from __future__ import annotations
+
+from tools.execute import prepare_environment
+
+# Before NumPy is imported and before a notebook's kernel starts. The notebooks were
+# stored under the same settings, so that nbval compares like with like.
+prepare_environment()

@@ -1,0 +1,159 @@
+"""Run the notebooks again and store their outputs, byte for byte reproducible.
+
+    python tools/execute.py                    all notebooks of chapters/
+    python tools/execute.py chapters/faq.ipynb one of them
+    python tools/execute.py --check            compare with the stored, write nothing
+
+A notebook runs in its own folder, in a fresh kernel, and is replaced only after its
+last cell has succeeded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+ROOT = Path(__file__).parents[1]
+TIMEOUT = 120  # seconds a cell may take here; the tests allow it 60
+KERNEL_ENV = {
+    **dict.fromkeys(
+        (
+            "OMP_NUM_THREADS",
+            "OPENBLAS_NUM_THREADS",
+            "MKL_NUM_THREADS",
+            "NUMEXPR_NUM_THREADS",
+            "VECLIB_MAXIMUM_THREADS",
+        ),
+        "1",
+    ),
+    "TQDM_DISABLE": "1",  # a progress bar would store the time it took
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+}
+FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError)
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def prepare_environment() -> None:
+    """Set what a kernel inherits: one thread, no progress bar, its own backend."""
+    os.environ.update(KERNEL_ENV)
+    os.environ.pop("MPLBACKEND", None)
+
+
+def load(path: Path) -> Any:
+    """Read a notebook; a cell without an id gets one that will not change."""
+    raw = json.loads(path.read_text(encoding="utf8"))
+    for i, cell in enumerate(raw["cells"]):
+        cell.setdefault("id", f"cell-{i}")
+    raw["nbformat_minor"] = max(5, raw["nbformat_minor"])
+    return nbformat.reads(json.dumps(raw), as_version=4)
+
+
+def dump(notebook: Any) -> str:
+    """Serialize a notebook without anything that differs between two runs."""
+    kept = {k: v for k, v in notebook.metadata.items() if k != "widgets"}
+    notebook.metadata = nbformat.from_dict({**kept, **METADATA})
+    for cell in notebook.cells:
+        for noise in ("execution", "collapsed", "scrolled"):
+            cell.metadata.pop(noise, None)
+    nbformat.validate(notebook)
+    return str(nbformat.writes(notebook)).rstrip("\n") + "\n"
+
+
+def run(path: Path) -> tuple[float, str, str]:
+    """Execute one notebook: its seconds, its new text, and what went wrong, if so."""
+    prepare_environment()
+    start, at = time.perf_counter(), 0
+
+    def remember(cell: Any, cell_index: int) -> None:
+        nonlocal at
+        at = cell_index
+
+    notebook = load(path)
+    client = NotebookClient(
+        notebook,
+        timeout=TIMEOUT,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(path.parent)}},
+        on_cell_start=remember,
+    )
+    try:
+        client.execute(stderr=subprocess.DEVNULL)  # the kernel's own log
+    except FAILURES as error:
+        last = str(error).strip().splitlines()[-1]
+        problem = f"{name(path)}, cell {at} (counted from 0): {last}"
+        return time.perf_counter() - start, "", problem
+    return time.perf_counter() - start, dump(notebook), ""
+
+
+def name(path: Path) -> str:
+    """Return the path as one would type it at the top of the repository."""
+    return os.path.relpath(path, ROOT)
+
+
+def replace(path: Path, text: str) -> None:
+    """Write under another name and rename: the notebook is never half written."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf8")
+    os.replace(temporary, path)
+
+
+def difference(stored: str, fresh: str) -> str:
+    """Say in which cell two versions of a notebook differ first."""
+    old, new = json.loads(stored), json.loads(fresh)
+    for i, (a, b) in enumerate(zip(old["cells"], new["cells"], strict=True)):
+        if a != b:
+            keys = [key for key in sorted(a | b) if a.get(key) != b.get(key)]
+            return f"cell {i} (counted from 0) differs in {', '.join(keys)}"
+    return "its cells agree, its metadata or its layout does not"
+
+
+def main() -> int:
+    """Run what the command line names and print a table of seconds."""
+    parser = argparse.ArgumentParser(description="Run notebooks and store the outputs.")
+    parser.add_argument("notebooks", nargs="*", type=Path)
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    args = parser.parse_args()
+    found = sorted((ROOT / "chapters").rglob("*.ipynb"))
+    paths = [p.resolve() for p in args.notebooks] or [
+        p for p in found if ".ipynb_checkpoints" not in p.parts
+    ]
+    if missing := [str(p) for p in paths if not p.is_file()]:
+        parser.error("there is no " + ", ".join(missing))
+    problems, total = [], time.perf_counter()
+    with ProcessPoolExecutor(2) as pool:
+        for path, (took, text, problem) in zip(
+            paths, pool.map(run, paths), strict=True
+        ):
+            stored = path.read_text(encoding="utf8")
+            if not problem and text != stored:
+                if args.check:
+                    problem = f"{name(path)}: {difference(stored, text)}"
+                else:
+                    replace(path, text)
+            note = "FAILED" if problem else "same" if text == stored else "written"
+            print(f"{took:6.1f} s  {note:8}{name(path)}", flush=True)
+            problems += [problem] if problem else []
+    print(f"{time.perf_counter() - total:6.1f} s  in all")
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
