@@ -100,7 +100,7 @@ def value_and_grad(
         grads = {
             k: np.zeros_like(leaf.value)
             if leaf.grad is None
-            else np.array(leaf.grad, dtype=leaf.value.dtype)
+            else np.array(leaf.grad, dtype=leaf.value.dtype, subok=True)
             for k, leaf in leaves.items()
         }
         tape.clear()  # breaks the cycle tape-variable, so that memory is freed now

@@ -53,10 +53,12 @@ class Counted(np.ndarray[Any, np.dtype[Any]]):
         self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any
     ) -> Any:
         """Run the ufunc on plain arrays, and count it."""
-        arrays = [np.asarray(a) for a in inputs]
+        # A Python number stays one: as an array it would make float32 float64.
+        plain = [a.view(np.ndarray) if isinstance(a, Counted) else a for a in inputs]
+        arrays = [np.asarray(a) for a in plain]
         if "out" in options:
             options["out"] = tuple(np.asarray(a) for a in options["out"])
-        result = getattr(ufunc, method)(*arrays, **options)
+        result = getattr(ufunc, method)(*plain, **options)
         touched = [*arrays, np.asarray(result)]
         if ufunc is np.matmul:  # (m, k) @ (k, n): k multiply-adds per entry
             flops = Cost(products=2 * arrays[0].shape[-1] * touched[-1].size)

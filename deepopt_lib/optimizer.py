@@ -124,7 +124,7 @@ class Optimizer:
             u, new_states[name] = rules[name].update(
                 grads[name], state.rules[name], w, t
             )
-            new_params[name] = np.asarray(w - lr * u)  # 0-d stays an array
+            new_params[name] = np.asanyarray(w - lr * u)  # 0-d stays an array
         return new_params, OptimizerState(t, new_states)
 
     def lr_at(self, t: int) -> float:

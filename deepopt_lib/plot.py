@@ -115,7 +115,7 @@ def panels(
     size: tuple[float, float] = (7, 2.8),
     sharey: bool = True,
 ) -> tuple[Figure, list[Axes]]:
-    """Return ``n`` axes side by side under a common title, by default with one y axis."""
+    """Return ``n`` axes side by side under one title, by default with one y axis."""
     fig, axes = plt.subplots(1, n, figsize=size, sharey=sharey, squeeze=False)
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
     for ax in axes[0]:

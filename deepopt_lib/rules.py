@@ -49,9 +49,9 @@ class GradientDescent(Checked):
 class Momentum(Checked):
     """Momentum in three variants; one array of state.
 
-    - Heavy ball (Polyak 1964, eq. 9; PyTorch's SGD): ``v = mu*v + g``, ``u = v``.
-    - Nesterov (``nesterov=True``; Sutskever et al. 2013, eq. 7, as PyTorch computes
-      it at the look-ahead point): ``u = g + mu*v`` with the new ``v``.
+    - Heavy ball (Polyak 1964; PyTorch's SGD): ``v = mu*v + g``, ``u = v``.
+    - Nesterov (``nesterov=True``; Sutskever et al. 2013, eqs. 3 and 4, seen from the
+      look-ahead point, as in PyTorch): ``u = g + mu*v`` with the new ``v``.
     - EMA (``ema=True``): ``g`` enters with weight ``1 - mu``, so that ``v`` is an
       average of gradients. Its step is (1 - mu) times the heavy ball's at equal lr.
 

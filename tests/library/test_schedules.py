@@ -146,6 +146,12 @@ def test_one_cycle_at_its_known_points() -> None:
         assert schedule(t) == pytest.approx(1 / 40, rel=1e-12)
 
 
+def test_one_cycle_needs_three_steps() -> None:
+    np.testing.assert_allclose(
+        rates(one_cycle(1.0, 3, 2 / 3, 4.0, 10.0), 4), [1 / 4, 1, 1 / 40, 1 / 40]
+    )
+
+
 def test_one_cycle_by_default_starts_at_a_25th() -> None:
     schedule = one_cycle(0.5, 40)
     assert schedule(1) == pytest.approx(0.5 / 25, rel=1e-14)

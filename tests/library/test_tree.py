@@ -51,6 +51,11 @@ def test_global_norm_in_whole_numbers() -> None:
     assert isinstance(global_norm({"a": np.ones(4, np.float32)}), float)
 
 
+def test_global_norm_adds_up_arrays_in_double_precision() -> None:
+    tree = {"a": np.full(1, 4096, np.float32), "b": np.ones(1, np.float32)}
+    assert global_norm(tree) == math.sqrt(4096**2 + 1)
+
+
 @modest
 @given(trees())
 def test_global_norm_is_the_norm_of_one_long_vector(tree: Params) -> None:

@@ -41,6 +41,8 @@ def problems(notebook: dict[str, Any]) -> Iterator[str]:
             yield f"cell {i}: {lines} lines of code, {limit} are allowed"
         if place and re.search(r"^(import|from) ", source, re.MULTILINE):
             yield f"cell {i}: imports belong to the first code cell"
+        if source.rstrip().endswith(";"):  # nbval shows what the semicolon hides
+            yield f"cell {i}: a semicolon at the end; give the value a name"
         if re.search(r"urlopen|https?://|wget |curl |pip install", source):
             yield f"cell {i}: a notebook downloads nothing"
         if re.search(r"""["'](/(home|root|tmp|work|Users)/|[A-Z]:\\)""", source):
@@ -76,7 +78,7 @@ def _outputs(i: int, cell: dict[str, Any], source: str) -> Iterator[str]:
             re.search(r"<Figure|object at 0x|\bAxes\(", shown)
             and "image/png" not in data
         ):
-            yield f"cell {i}: a repr is stored; end the cell with a semicolon"
+            yield f"cell {i}: a repr is stored; give the last value a name"
         shown += "".join(data.get("text/markdown", ""))
         if "nbval-ignore-output" not in tags and re.search(
             r"(?<![\w`#])\d+\.\d{5,}", "" if "```" in shown else shown
@@ -90,6 +92,8 @@ def _text(cells: list[dict[str, Any]], text: str) -> Iterator[str]:
     for heading in ("What goes wrong", "In practice", "Exercises", "Key takeaways"):
         if not re.search(rf"^## {heading}", text, re.MULTILINE):
             yield f"there is no section '{heading}'"
+    if links := re.findall(r"\]\((?:\.\./)?[a-z_/]+\)", text):
+        yield f"links need an ending, to work in JupyterLab as well: {links}"
     exercises = re.findall(r"^:::\{exercise\}.*\n:label: ([\w-]+)", text, re.MULTILINE)
     solved = re.findall(r"^:::\{solution-start\} ([\w-]+)", text, re.MULTILINE)
     if len(exercises) < 3:

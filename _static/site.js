@@ -1,0 +1,11 @@
+/* Boxes that scroll sideways can be reached with the keyboard. */
+(() => {
+  const watch = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      if (target.scrollWidth > target.clientWidth + 1) target.tabIndex = 0;
+      else target.removeAttribute("tabindex");
+    }
+  });
+  addEventListener("DOMContentLoaded", () =>
+    document.querySelectorAll(".do-scroll, .katex-display").forEach((box) => watch.observe(box)));
+})();
