@@ -43,7 +43,8 @@ serve: env ## show the built site at http://127.0.0.1:8000
 	@$(BIN)/python tools/serve.py
 
 lab: env ## open the notebooks in JupyterLab
-	@$(BIN)/jupyter lab chapters
+	@$(BIN)/jupyter lab chapters --LabApp.news_url=None \
+	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
 lighthouse: env ## measure three pages of the built site with Lighthouse
 	@$(BIN)/python tools/lighthouse.py

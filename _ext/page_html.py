@@ -10,6 +10,7 @@ from page_css import LINK
 
 SCRIPT = re.compile(r"[ \t]*<script\b([^>]*)>(.*?)</script>\n?", re.S)
 IMAGE = re.compile(r"<img\b([^>]*?)\s*/?>")
+EMPTY_HEADER = re.compile(r"<th\b([^>]*)>(?:<p></p>)?</th>")
 TABLE = re.compile(r"<table\b.*?</table>", re.S)
 PNG = b"\x89PNG\r\n\x1a\n"
 FOLDED = re.compile(
@@ -144,6 +145,7 @@ def images(page: str, folder: Path) -> str:
 def tables(page: str) -> str:
     """Give every table a box of its own to scroll in."""
     page = page.replace('<div class="pst-scrollable-table-container">', "<div>")
+    page = EMPTY_HEADER.sub(r"<td\1></td>", page)  # a corner is no heading
     return TABLE.sub(lambda m: f'<div class="do-scroll">{m[0]}</div>', page)
 
 

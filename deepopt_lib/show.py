@@ -30,8 +30,10 @@ def table(
     Raises
     ------
     ValueError
-        If a row is not as long as the header.
+        If a row is not as long as the header, or a column has no name.
     """
+    if not all(name.strip() for name in header):
+        raise ValueError(f"every column needs a name, got {list(header)}")
     for row in rows:
         if len(row) != len(header):
             raise ValueError(f"row {list(row)} does not fit the header {list(header)}")

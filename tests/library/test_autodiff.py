@@ -473,6 +473,60 @@ def test_check_grads_finds_a_wrong_gradient(factor: float) -> None:
 
 
 @pytest.mark.usefixtures("registry")
+@pytest.mark.parametrize(
+    ("size", "error", "found"),
+    [
+        (1e7, 1e-8, False),  # relative to the largest entry
+        (1e7, 1e-5, True),
+        (1e-4, 1e-3, False),  # absolute below 1
+        (1e-4, 1e-1, True),
+    ],
+)
+def test_check_grads_tolerance(size: float, error: float, found: bool) -> None:
+    @primitive
+    def nearly(a: Any) -> Any:
+        return size * a, (lambda d: size * (1 + error) * d,)
+
+    if found:
+        with pytest.raises(ValueError, match="gradient of argument 0 is off by"):
+            check_grads(nearly, numbers(3))
+    else:
+        check_grads(nearly, numbers(3))
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_primitive_has_a_vjp_for_each_argument() -> None:
+    @primitive
+    def short(a: Any, b: Any) -> Any:
+        return a * b, (lambda d: d * b,)
+
+    with pytest.raises(ValueError, match="shorter"):
+        short(numbers(3), numbers(3))
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_cotangent_is_freed_once_it_has_been_pulled_back() -> None:
+    """The backward pass needs the memory of one layer, not of all."""
+    cotangents: list[Any] = []
+
+    @primitive
+    def watched(a: Any) -> Any:
+        def pull(d: Any) -> Any:
+            assert all(seen() is None for seen in cotangents)
+            cotangents.append(weakref.ref(d))
+            return d * 2.0
+
+        return a * 2.0, (pull,)
+
+    def f(p: Any) -> Any:
+        return ad.sum(watched(watched(watched(p["x"]))))
+
+    _, grads = value_and_grad(f)({"x": numbers(3)})
+    assert len(cotangents) == 3
+    np.testing.assert_array_equal(grads["x"], np.full(3, 8.0))
+
+
+@pytest.mark.usefixtures("registry")
 def test_check_grads_finds_nan() -> None:
     @primitive
     def lost(a: Any) -> Any:

@@ -462,7 +462,10 @@ def test_unknown_hyper_parameters_are_not_swallowed(cls: Any) -> None:
         cls(beta1=0.9)
 
 
-@pytest.mark.parametrize("make", [sgd, adam, muon, momentum, adamw], ids=str)
+RECIPES = [sgd, adam, muon, momentum, adamw]
+
+
+@pytest.mark.parametrize("make", RECIPES, ids=lambda f: f.__name__)
 def test_recipes_do_not_swallow_keywords(make: Any) -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'learning_rate'"):
         make(0.1, learning_rate=0.1)

@@ -40,6 +40,7 @@ PROMISED = {
     "optimizer.adamw": "(lr, lam=0.01)",
     "optimizer.lion": "(lr, lam=0.0)",
     "optimizer.muon": "(lr)",
+    "autodiff.check_grads": "(f, *args, tol=1e-06)",
     "problems.Problem": "(f, grad, x0, minimum)",
     "data.digits": "()",
 }
