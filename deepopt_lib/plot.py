@@ -118,8 +118,6 @@ def panels(
     """Return ``n`` axes side by side under one title, by default with one y axis."""
     fig, axes = plt.subplots(1, n, figsize=size, sharey=sharey, squeeze=False)
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
-    for ax in axes[0]:
-        ax.title.set_size(9)
     return fig, list(axes[0])
 
 
