@@ -391,7 +391,7 @@ def test_parameters_are_only_read_and_calls_repeat() -> None:
         lambda p, x: ad.cross_entropy(ad.linear(x, p["W"], p["b"]), LABELS)
     )
     first, second = run(params, x), run(params, x)
-    assert isinstance(first[0], float)
+    assert type(first[0]) is float
     assert first[0] == second[0]
     for k in params:
         np.testing.assert_array_equal(first[1][k], second[1][k])
@@ -492,6 +492,22 @@ def test_check_grads_tolerance(size: float, error: float, found: bool) -> None:
             check_grads(nearly, numbers(3))
     else:
         check_grads(nearly, numbers(3))
+
+
+@pytest.mark.usefixtures("registry")
+def test_check_grads_finds_what_vanishes_in_a_plain_sum() -> None:
+    """Hence the random direction: this vjp is right when all cotangents are equal."""
+
+    @primitive
+    def smeared(a: Any) -> Any:
+        return a * 1.0, (lambda d: np.full_like(d, np.mean(d)),)
+
+    with pytest.raises(ValueError, match="gradient of argument 0 is off by"):
+        check_grads(smeared, numbers(3))
+
+
+def test_check_grads_takes_a_step_that_fits_the_argument() -> None:
+    check_grads(lambda a: a * a * 1e-8, np.array([1e8, -3e8]))
 
 
 @pytest.mark.usefixtures("registry")
@@ -671,7 +687,7 @@ def test_hvp_of_a_curved_function() -> None:
     x, v = numbers(4), numbers(4, seed=1)
     run = value_and_grad(lambda p: ad.sum(p["x"] ** 4) * 0.25)
     found = hvp(lambda p: run(p)[1], {"x": x}, {"x": v})
-    np.testing.assert_allclose(found["x"], 3 * x**2 * v, rtol=1e-7)
+    np.testing.assert_allclose(found["x"], 3 * x**2 * v, rtol=1e-9)
 
 
 def test_hvp_of_nothing_is_nothing() -> None:
@@ -682,18 +698,28 @@ def test_hvp_of_nothing_is_nothing() -> None:
     np.testing.assert_array_equal(found["b"], zero["b"])
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e6])
 @pytest.mark.parametrize("top", [5.0, -7.0])
-def test_top_eigenvalue_is_the_largest_in_size(top: float) -> None:
-    H = symmetric([top, *SPECTRUM[1:]])
+def test_top_eigenvalue_is_the_largest_in_size(top: float, scale: float) -> None:
+    H = scale * symmetric([top, *SPECTRUM[1:]])
+    top = scale * top
     params: Params = {"a": numbers(2), "b": numbers(2, 2, seed=1)}
     v: Params = {"a": numbers(2, seed=2), "b": numbers(2, 2, seed=3)}
     found, vector = top_eigenvalue(quadratic_grad(H), params, v, 60)
     assert found == pytest.approx(top, rel=1e-7)
     flat = np.concatenate([vector["a"], vector["b"].ravel()])
     assert np.linalg.norm(flat) == pytest.approx(1.0, rel=1e-9)
-    np.testing.assert_allclose(H @ flat, top * flat, atol=1e-5)
+    np.testing.assert_allclose(H @ flat, top * flat, atol=1e-5 * scale)
+    assert type(found) is float
     again, _ = top_eigenvalue(quadratic_grad(H), params, vector, 1)
     assert again == pytest.approx(top, rel=1e-7)
+
+
+def test_top_eigenvalue_of_a_plane_is_zero() -> None:
+    v: Params = {"a": np.ones(2), "b": np.ones((2, 2))}
+    found, vector = top_eigenvalue(quadratic_grad(np.zeros((6, 6))), v, v, 3)
+    assert found == 0.0
+    assert all(np.all(np.isfinite(x)) for x in vector.values())
 
 
 @pytest.mark.parametrize("iterations", [0, -1, 1.5, 2.0, True, None, math.nan, "3"])

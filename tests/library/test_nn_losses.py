@@ -88,6 +88,10 @@ def test_init_wants_positive_whole_sizes(sizes: Any) -> None:
         init_mlp(rng(), sizes)
 
 
+def test_a_layer_may_have_one_unit() -> None:
+    assert init_mlp(rng(), [1, 1])["layer1.W"].shape == (1, 1)
+
+
 def test_sizes_may_come_from_numpy() -> None:
     sizes = np.array([4, 2])
     assert init_mlp(rng(), sizes)["layer1.W"].shape == (4, 2)  # type: ignore[arg-type]
@@ -199,6 +203,7 @@ def test_distillation_is_t_squared_times_kl(T: float) -> None:
     expected = T**2 * kl_by_hand(z, v, T)
     assert distillation(z, v, T) == pytest.approx(expected, rel=1e-10)
     assert distillation(z, v, T) > 0
+    assert distillation(z, v.tolist(), T) == distillation(z, v, T)
     check_grads(lambda logits: distillation(logits, v, T), z)
 
 
@@ -236,7 +241,7 @@ def test_accuracy_counts_rows() -> None:
     assert accuracy(logits, np.array([1, 0, 1, 0])) == 1.0
     assert accuracy(logits, np.array([0, 0, 1, 0])) == 0.75
     assert accuracy(logits, [0, 1, 0, 1]) == 0.0
-    assert isinstance(accuracy(logits, np.array([1, 0, 1, 0])), float)
+    assert type(accuracy(logits, np.array([1, 0, 1, 0]))) is float
 
 
 @pytest.mark.parametrize("labels", [np.zeros((4, 1), int), np.zeros(1, int), 0])
