@@ -263,7 +263,7 @@ def test_reddi_is_steep_once_in_three_steps() -> None:
     assert [problem.f(x, t) for t in range(1, 7)] == [2.0, -0.5, -0.5] * 2
     assert [problem.grad(x, t)[0] for t in range(1, 7)] == [4.0, -1.0, -1.0] * 2
     assert isinstance(problem.x0, np.ndarray)
-    assert (problem.x0, problem.minimum) == (0.0, -1.0)
+    assert problem.x0.tolist() == [0.0] and problem.minimum.tolist() == [-1.0]
     assert type(problem.f(x, 1)) is float
     assert reddi().grad(x, 1)[0] == 3.0
     # Over a period the loss is (c - 2) x: the best fixed point of [-1, 1] is -1.
