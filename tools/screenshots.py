@@ -33,6 +33,7 @@ def photograph(
     page = context.new_page()
     page.goto(f"{site}/{page_name}.html", wait_until="networkidle")
     if full:  # pictures further down load when they come near
+        page.add_style_tag(content="* { content-visibility: visible !important }")
         page.evaluate(
             "document.querySelectorAll('img').forEach(i => i.loading = 'eager')"
         )

@@ -50,6 +50,7 @@ BROADCASTS = [
     (numbers(2, 1, 4), numbers(3, 1, seed=1)),
     (numbers(), numbers(3, seed=1)),
     (numbers(1), numbers(2, 3, seed=1)),
+    (numbers(1, 3), numbers(2, 3, seed=1)),
     (numbers(2, 0), numbers(1, seed=1)),
 ]
 SHAPES = [(), (4,), (2, 3), (2, 1, 3), (0, 2)]
@@ -74,6 +75,7 @@ def reduction(op: Any) -> list[Case]:
     return [
         (op, (numbers(),)),
         (op, (numbers(5),)),
+        (lambda a: op(a, axis=1), (numbers(0, 2),)),
         *[(lambda a, axis=axis: op(a, axis=axis), (x,)) for axis in axes],
     ]
 
@@ -477,7 +479,9 @@ def test_check_grads_finds_a_wrong_gradient(factor: float) -> None:
     ("size", "error", "found"),
     [
         (1e7, 1e-8, False),  # relative to the largest entry
+        (-1e7, 1e-8, False),
         (1e7, 1e-5, True),
+        (-1e7, 1e-5, True),
         (1e-4, 1e-3, False),  # absolute below 1
         (1e-4, 1e-1, True),
     ],
@@ -489,9 +493,9 @@ def test_check_grads_tolerance(size: float, error: float, found: bool) -> None:
 
     if found:
         with pytest.raises(ValueError, match="gradient of argument 0 is off by"):
-            check_grads(nearly, numbers(3))
+            check_grads(nearly, numbers(1))
     else:
-        check_grads(nearly, numbers(3))
+        check_grads(nearly, numbers(1))
 
 
 @pytest.mark.usefixtures("registry")
@@ -508,6 +512,7 @@ def test_check_grads_finds_what_vanishes_in_a_plain_sum() -> None:
 
 def test_check_grads_takes_a_step_that_fits_the_argument() -> None:
     check_grads(lambda a: a * a * 1e-8, np.array([1e8, -3e8]))
+    check_grads(lambda a: ad.exp(a), np.zeros(2))
 
 
 @pytest.mark.usefixtures("registry")
@@ -579,6 +584,10 @@ WRONG_SHAPES: dict[str, tuple[Callable[[], Any], str]] = {
     "matmul of a vector": (
         lambda: ad.matmul(numbers(2, 3), numbers(3)),
         r"matmul needs matrices .* got shapes \(2, 3\) and \(3,\)",
+    ),
+    "a vector times a matrix": (
+        lambda: ad.matmul(numbers(3), numbers(3, 2)),
+        r"matmul needs matrices .* got shapes \(3,\) and \(3, 2\)",
     ),
     "matmul of unequal stacks": (
         lambda: ad.matmul(numbers(2, 3, 4), numbers(4, 5)),

@@ -1,5 +1,6 @@
 """Costs: counted operations and bytes against those counted by hand."""
 
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,21 @@ def test_costs_add_and_subtract() -> None:
     a, b = Cost(1, 2, 3), Cost(10, 20, 30)
     assert a + b == Cost(11, 22, 33)
     assert b - a == Cost(9, 18, 27)
+    assert b.flops == 30
+    assert b.intensity == 1.0
+    with pytest.raises(FrozenInstanceError):
+        a.products = 5  # type: ignore[misc]
+
+
+def test_tuples_and_dicts_go_through() -> None:
+    def f(pair: Any, more: Any) -> Any:
+        return (pair[0] * 2, {"b": pair[1] * more["a"]}, "text")
+
+    result, cost = count(f, (np.ones(2), np.ones(3)), {"a": np.ones(3)})
+    assert type(result) is tuple
+    assert type(result[1]["b"]) is np.ndarray
+    assert result[2] == "text"
+    assert cost.elementwise == 5
 
 
 def test_results_are_plain_and_arguments_untouched() -> None:

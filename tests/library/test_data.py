@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec
 from typing import Any
 
 import numpy as np
@@ -154,8 +155,11 @@ def test_every_divisor_pools(pool: int) -> None:
     assert mnist5k(pool).x_test.shape == (1000, (28 // pool) ** 2)
 
 
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "find_spec", lambda name: None)
+@pytest.mark.parametrize("spec", [None, ModuleSpec("sklearn", None)])
+def test_a_missing_package_is_named(
+    spec: ModuleSpec | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "find_spec", lambda name: spec)
     with pytest.raises(FileNotFoundError, match=r"^the package 'sklearn' is needed"):
         digits()
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,11 @@ def test_problems_do_not_share_arrays(build: Callable[[], Problem]) -> None:
     assert not np.any(second.minimum == 77.0)
 
 
+def test_a_problem_is_frozen() -> None:
+    with pytest.raises(FrozenInstanceError):
+        bowl().x0 = np.zeros(2)  # type: ignore[misc]
+
+
 # Known values.
 
 
@@ -136,6 +142,7 @@ def test_beales_known_values() -> None:
     assert problem.f(np.array([3.0, 0.5])) == 0.0
     assert problem.f(np.array([0.0, 0.0])) == 14.203125
     assert problem.f(np.array([1.0, 1.0])) == 14.203125
+    np.testing.assert_array_equal(problem.x0, [1.0, 1.0])
     np.testing.assert_array_equal(problem.minimum, [3.0, 0.5])
 
 
@@ -203,8 +210,9 @@ def test_logistic_regression_is_the_sum_by_hand(lam: float) -> None:
 
 def test_logistic_regression_takes_default_decay_and_booleans() -> None:
     a, b = logistic_regression(X, Y), logistic_regression(X, Y.astype(bool), 1e-3)
+    c = logistic_regression(X, Y.tolist())
     w = np.array([0.3, -0.2, 1.1])
-    assert a.f(w) == b.f(w)
+    assert a.f(w) == b.f(w) == c.f(w)
 
 
 def test_logistic_regression_does_not_overflow() -> None:
@@ -254,7 +262,9 @@ def test_reddi_is_steep_once_in_three_steps() -> None:
     x = np.array([0.5])
     assert [problem.f(x, t) for t in range(1, 7)] == [2.0, -0.5, -0.5] * 2
     assert [problem.grad(x, t)[0] for t in range(1, 7)] == [4.0, -1.0, -1.0] * 2
-    assert problem.minimum == -1.0
+    assert isinstance(problem.x0, np.ndarray)
+    assert problem.x0.tolist() == [0.0] and problem.minimum.tolist() == [-1.0]
+    assert type(problem.f(x, 1)) is float
     assert reddi().grad(x, 1)[0] == 3.0
     # Over a period the loss is (c - 2) x: the best fixed point of [-1, 1] is -1.
     assert sum(problem.f(problem.minimum, t) for t in (1, 2, 3)) == -2.0
@@ -290,6 +300,10 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "logistic regression on a vector": (
         lambda: logistic_regression(X[0], Y),
         r"^x \(n, d\) and y \(n,\) do not fit: \(3,\), \(40,\)",
+    ),
+    "logistic regression on as many numbers as labels": (
+        lambda: logistic_regression(X[:, 0], Y),
+        r"do not fit: \(40,\), \(40,\)",
     ),
     "logistic regression with too few labels": (
         lambda: logistic_regression(X, Y[:-1]),

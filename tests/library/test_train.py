@@ -13,7 +13,7 @@ from deepopt_lib.data import digits
 from deepopt_lib.losses import accuracy, cross_entropy
 from deepopt_lib.nn import init_mlp, mlp
 from deepopt_lib.optimizer import Optimizer, adam, momentum, sgd
-from deepopt_lib.problems import bowl, noisy, quadratic, rosenbrock
+from deepopt_lib.problems import Problem, bowl, noisy, quadratic, rosenbrock
 from deepopt_lib.train import History, batches, descend, fit
 from deepopt_lib.tree import clip_by_global_norm, global_norm
 from deepopt_lib.types import Array, Grads, Params
@@ -372,6 +372,14 @@ def test_descend_stops_when_near_enough() -> None:
     assert abs(path[-1, 0]) < 1e-3 <= abs(path[-2, 0])
     assert descend(bowl(1), sgd(0.25), 100).shape == (101, 1)
     assert descend(bowl(1), sgd(0.25), 5, tol=1e-3).shape == (6, 1)
+
+
+def test_descend_measures_the_distance_to_the_minimum() -> None:
+    three = np.array([3.0])
+    problem = Problem(
+        lambda x: float((x[0] - 3) ** 2), lambda x: 2 * (x - 3), np.array([4.0]), three
+    )
+    assert descend(problem, sgd(0.25), 100, tol=1e-3).shape == (11, 1)
 
 
 def test_descend_of_no_step_is_the_start() -> None:
