@@ -41,10 +41,10 @@ def write(path: str, arrays: Arrays, text: str) -> None:
         k: np.asarray(a, a.dtype.newbyteorder("="), order="C")
         for k, a in arrays.items()
     }
-    seal = {"format": FORMAT, "text": text, "checksum": f"{checksum(arrays, text):08x}"}
     try:
-        data = to_bytes(arrays, seal)
-    except SafetensorError as error:
+        total = f"{checksum(arrays, text):08x}"
+        data = to_bytes(arrays, {"format": FORMAT, "text": text, "checksum": total})
+    except (SafetensorError, TypeError) as error:
         raise ValueError(f"{path} cannot be written: {error}") from None
     try:
         _replace(path, data)
