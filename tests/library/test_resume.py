@@ -127,14 +127,14 @@ CASES: dict[str, dict[str, Any]] = {
         "params": init_mlp(np.random.default_rng(0), [4, 6, 3], dtype=np.float32),
         "x": X.astype(np.float32),
     },
-    "the whole set a step": {"batch_size": 23, "epochs": 6},
-    "one sample a step": {"x": X[:7], "y": Y[:7], "batch_size": 1},
+    "the whole set a step": {"batch_size": 23, "epochs": 4},
+    "one sample a step": {"x": X[:4], "y": Y[:4], "batch_size": 1},
     "another generator": {},
 }
 
 
 def make(path: Path | None, case: str) -> Run:
-    run = Run(path, **CASES[case])
+    run = Run(path, **{"epochs": 2, **CASES[case]})
     if case == "another generator":
         run.rng = np.random.Generator(np.random.MT19937(3))
     return run
