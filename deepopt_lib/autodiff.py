@@ -96,17 +96,29 @@ def value_and_grad(
             raise ValueError(f"the loss must be one number, got shape {shape}")
         if isinstance(loss, Var):
             _backward(loss)
-        # Copies: two leaves may share one cotangent, or hold a read-only view of it.
-        grads = {
-            k: np.zeros_like(leaf.value)
-            if leaf.grad is None
-            else np.array(leaf.grad, dtype=leaf.value.dtype)
-            for k, leaf in leaves.items()
-        }
+        grads = _own(leaves)
         tape.clear()  # breaks the cycle tape-variable, so that memory is freed now
         return float(value), grads
 
     return run
+
+
+def _own(leaves: dict[str, Var]) -> Grads:
+    """Return the leaves' gradients as arrays of their own.
+
+    A view is copied, and so is a cotangent that two leaves share.
+    """
+    grads: Grads = {}
+    given: set[int] = set()
+    for k, leaf in leaves.items():
+        w, g = leaf.value, leaf.grad
+        if g is None:
+            g = np.zeros_like(w)
+        elif type(g) is not np.ndarray or g.base is not None or id(g) in given:
+            g = np.array(g, dtype=w.dtype)
+        given.add(id(g))
+        grads[k] = g.astype(w.dtype, copy=False)
+    return grads
 
 
 def _backward(loss: Var) -> None:
