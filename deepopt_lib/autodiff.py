@@ -13,7 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from deepopt_lib.attention import self_attention
 from deepopt_lib.checked import is_int
+from deepopt_lib.convolution import conv2d, conv_layer
+from deepopt_lib.gated import gru_layer, lstm_layer
+from deepopt_lib.normalization import batch_norm, dropout, embedding, layer_norm
+from deepopt_lib.pooling import avg_pool, max_pool
 from deepopt_lib.primitives import (
     add,
     cross_entropy,
@@ -36,6 +41,7 @@ from deepopt_lib.primitives import (
     tanh,
     transpose,
 )
+from deepopt_lib.recurrent import rnn_layer
 from deepopt_lib.tape import PRIMITIVES, Tape, Var, primitive
 from deepopt_lib.tree import global_norm
 from deepopt_lib.types import Array, Grads, Params
@@ -44,15 +50,25 @@ __all__ = [
     "PRIMITIVES",
     "Var",
     "add",
+    "avg_pool",
+    "batch_norm",
     "check_grads",
+    "conv2d",
+    "conv_layer",
     "cross_entropy",
     "div",
+    "dropout",
+    "embedding",
     "exp",
+    "gru_layer",
     "hvp",
+    "layer_norm",
     "linear",
     "log",
     "log_softmax",
+    "lstm_layer",
     "matmul",
+    "max_pool",
     "mean",
     "mul",
     "neg",
@@ -60,6 +76,8 @@ __all__ = [
     "primitive",
     "relu",
     "reshape",
+    "rnn_layer",
+    "self_attention",
     "sigmoid",
     "sub",
     "sum",
