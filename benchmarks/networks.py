@@ -125,19 +125,25 @@ def mlp(name: str, sizes: list[int], bound: float) -> Pair:
 
 
 def conv_net(side: int, bound: float) -> Pair:
-    """Conv 3x3x16, pool, relu, conv 3x3x32, pool, relu, linear; batch 64."""
+    """Conv 3x3x16, relu, pool, conv 3x3x32, relu, pool, linear; batch 64.
+
+    The peer is written as usual, and again with the relu after the pool, which gives
+    the same numbers from a quarter of the work: ours does that.
+    """
     x, y = data(64, side, side, 1)
     small = side // 4
 
-    def module() -> tnn.Sequential:
+    def module(*between: tnn.Module) -> tnn.Sequential:
         torch.manual_seed(0)
         return tnn.Sequential(
-            *(tnn.Conv2d(1, 16, 3, padding=1), tnn.MaxPool2d(2), tnn.ReLU()),
-            *(tnn.Conv2d(16, 32, 3, padding=1), tnn.MaxPool2d(2), tnn.ReLU()),
+            *(tnn.Conv2d(1, 16, 3, padding=1), *between),
+            *(tnn.Conv2d(16, 32, 3, padding=1), *between),
             *(tnn.Flatten(), tnn.Linear(small * small * 32, CLASSES)),
         )
 
-    last, default = module().to(memory_format=torch.channels_last), module()
+    relu, pool = tnn.ReLU(), tnn.MaxPool2d(2)
+    default, reordered = module(relu, pool), module(pool, relu)
+    last = module(pool, relu).to(memory_format=torch.channels_last)
     params: Params = {}
     for i, conv in enumerate((default[0], default[3]), 1):
         params[f"conv{i}.W"] = array(conv.weight.permute(2, 3, 1, 0))
@@ -149,7 +155,8 @@ def conv_net(side: int, bound: float) -> Pair:
     images_last = images.contiguous(memory_format=torch.channels_last)
     peers = {
         "torch": classifying_peer(default, images.contiguous(), y),
-        "torch, channels last": classifying_peer(last, images_last, y),
+        "torch, pool first": classifying_peer(reordered, images.contiguous(), y),
+        "torch, pool first, channels last": classifying_peer(last, images_last, y),
     }
     name = f"CNN {side}x{side}"
     return Pair(name, classifier(nn.conv_net, params, x, y), peers, bound)

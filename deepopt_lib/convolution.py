@@ -2,14 +2,14 @@
 
 A convolution is one matrix product of patches and kernels. Channels come last, so that
 a patch is a few long runs of memory. The patches are copied out a cache-full at a time
-and never stored: copying them again for the backward pass costs less than reading them
-from memory. The patches of the output's cotangent give the cotangents of the images and
+and not kept, except for few channels: copying them again for the backward pass costs
+less than reading them from memory. The patches of the output's cotangent give the cotangents of the images and
 of the kernels at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from deepopt_lib.tape import Result, Shared, primitive
 
 __all__ = ["conv2d", "conv_layer"]
 
-CACHE = 2**17  # numbers of a block of patches: half a megabyte in float32
+CACHE = 2**18  # numbers of a block of patches: a megabyte in float32
 
 
 @primitive
@@ -44,7 +44,8 @@ def conv2d(x: Any, W: Any, b: Any, *, pad: int = 0) -> Result:
     padded = _checked("conv2d", x, W, b, pad)
     kernels = W.reshape(-1, len(b))
     out = np.empty(_out_shape(padded, W), np.result_type(padded, W))
-    for images, patches in _patches(padded, W.shape):
+    blocks = _blocks(padded, W.shape)
+    for images, patches in blocks():
         np.matmul(patches, kernels, out=out[images].reshape(-1, len(b)))
     _add_channels(out, b)
 
@@ -58,7 +59,7 @@ def conv2d(x: Any, W: Any, b: Any, *, pad: int = 0) -> Result:
         if pull_both.knows(d):
             return pull_both(d)[1]
         dW = np.zeros(kernels.shape, np.result_type(padded, d))
-        for images, patches in _patches(padded, W.shape):
+        for images, patches in blocks():
             dW += patches.T @ d[images].reshape(-1, len(b))
         return dW.reshape(W.shape)
 
@@ -89,12 +90,13 @@ def conv_layer(x: Any, W: Any, b: Any, *, pad: int = 0, pool: int = 2) -> Result
     kernels = W.reshape(-1, c_out)
     out = np.empty((n, h // pool, w // pool, c_out), np.result_type(padded, W))
     beats = np.empty((places, *out.shape), bool)
-    for images, patches in _patches(padded, W.shape, pool):
+    blocks = _blocks(padded, W.shape, pool)
+    for images, patches in blocks():
         best = out[images]
         z = (patches @ kernels).reshape(places, *best.shape)
         first_max(z, best, beats[:, images])
-    _add_channels(out, b)
-    np.maximum(out, 0, out=out)
+    lines = _add_channels(out, b)
+    np.maximum(lines, np.zeros_like(lines[:1]), out=lines)  # faster than with one zero
 
     @Shared
     def pull_linear(d: Any) -> Any:
@@ -113,7 +115,7 @@ def conv_layer(x: Any, W: Any, b: Any, *, pad: int = 0, pool: int = 2) -> Result
         dz = np.empty(beats.shape, d.dtype)
         to_first_max(pull_linear(d), beats, dz)
         dW = np.zeros(kernels.shape, np.result_type(padded, dz))
-        for images, patches in _patches(padded, W.shape, pool):
+        for images, patches in blocks():
             columns = patches.T.reshape(len(dW), places, -1)
             for i in range(places):
                 dW += columns[:, i] @ dz[i, images].reshape(-1, c_out)
@@ -149,11 +151,15 @@ def _out_shape(padded: Any, W: Any) -> tuple[int, int, int, int]:
     return n, height - kh + 1, width - kw + 1, c_out
 
 
-def _add_channels(out: Any, b: Any) -> None:
-    """Add a number a channel in place, by whole lines: loops over c alone are slow."""
+def _add_channels(out: Any, b: Any) -> Any:
+    """Add a number a channel in place; return the whole lines, a view.
+
+    Line by line, because loops over the channels alone are short and slow.
+    """
     n, h, w, c = out.shape
     lines = out.reshape(n * h, w * c)
-    lines += np.tile(b, w)
+    lines += np.concatenate([b] * w)
+    return lines
 
 
 def _sum_channels(d: Any) -> Any:
@@ -184,9 +190,22 @@ def _pull_both(bordered: Any, x: Any, W: Any) -> tuple[Any, Any]:
     return dx, dW.reshape(c_in, kh, kw, c_out)[:, ::-1, ::-1].transpose(1, 2, 0, 3)
 
 
-def _patches(
-    x: Any, kernels: tuple[int, ...], pool: int = 1
-) -> Iterator[tuple[slice, Any]]:
+Blocks = Iterable[tuple[slice, Any]]
+
+
+def _blocks(x: Any, kernels: tuple[int, ...], pool: int = 1) -> Callable[[], Blocks]:
+    """Return a function that yields `_patches`; it keeps those of a few channels.
+
+    That is, where they are no larger than the output.
+    """
+    kh, kw, c, c_out = kernels
+    if kh * kw * c > c_out:
+        return lambda: _patches(x, kernels, pool)
+    kept = [(i, patches.copy("K")) for i, patches in _patches(x, kernels, pool)]
+    return lambda: kept
+
+
+def _patches(x: Any, kernels: tuple[int, ...], pool: int = 1) -> Blocks:
     """Yield (images, their patches as rows of kh*kw*c numbers), some images at a time.
 
     The rows are in the order (pool, pool, images, h/pool, w/pool): by the place in a
