@@ -13,7 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from deepopt_lib.attention import self_attention
 from deepopt_lib.checked import is_int
+from deepopt_lib.convolution import conv2d, conv_layer
+from deepopt_lib.gated import gru_layer, lstm_layer
+from deepopt_lib.normalization import batch_norm, dropout, embedding, layer_norm
+from deepopt_lib.pooling import avg_pool, max_pool
 from deepopt_lib.primitives import (
     add,
     cross_entropy,
@@ -36,6 +41,7 @@ from deepopt_lib.primitives import (
     tanh,
     transpose,
 )
+from deepopt_lib.recurrent import rnn_layer
 from deepopt_lib.tape import PRIMITIVES, Tape, Var, primitive
 from deepopt_lib.tree import global_norm
 from deepopt_lib.types import Array, Grads, Params
@@ -44,15 +50,25 @@ __all__ = [
     "PRIMITIVES",
     "Var",
     "add",
+    "avg_pool",
+    "batch_norm",
     "check_grads",
+    "conv2d",
+    "conv_layer",
     "cross_entropy",
     "div",
+    "dropout",
+    "embedding",
     "exp",
+    "gru_layer",
     "hvp",
+    "layer_norm",
     "linear",
     "log",
     "log_softmax",
+    "lstm_layer",
     "matmul",
+    "max_pool",
     "mean",
     "mul",
     "neg",
@@ -60,6 +76,8 @@ __all__ = [
     "primitive",
     "relu",
     "reshape",
+    "rnn_layer",
+    "self_attention",
     "sigmoid",
     "sub",
     "sum",
@@ -96,17 +114,29 @@ def value_and_grad(
             raise ValueError(f"the loss must be one number, got shape {shape}")
         if isinstance(loss, Var):
             _backward(loss)
-        # Copies: two leaves may share one cotangent, or hold a read-only view of it.
-        grads = {
-            k: np.zeros_like(leaf.value)
-            if leaf.grad is None
-            else np.array(leaf.grad, dtype=leaf.value.dtype, subok=True)
-            for k, leaf in leaves.items()
-        }
+        grads = _own(leaves)
         tape.clear()  # breaks the cycle tape-variable, so that memory is freed now
         return float(value), grads
 
     return run
+
+
+def _own(leaves: dict[str, Var]) -> Grads:
+    """Return the leaves' gradients as arrays of their own.
+
+    A view is copied, and so is a cotangent that two leaves share.
+    """
+    grads: Grads = {}
+    given: set[int] = set()
+    for k, leaf in leaves.items():
+        w, g = leaf.value, leaf.grad
+        if g is None:
+            g = np.zeros_like(w)
+        elif type(g) is not np.ndarray or g.base is not None or id(g) in given:
+            g = np.array(g, dtype=w.dtype, subok=True)
+        given.add(id(g))
+        grads[k] = g.astype(w.dtype, copy=False)
+    return grads
 
 
 def _backward(loss: Var) -> None:

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import importlib.util
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -170,6 +171,7 @@ def _compile(source: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     spec = importlib.util.spec_from_file_location(f"deepopt_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where numba looks when it loads from its cache
     spec.loader.exec_module(module)
     # IEEE arithmetic as NumPy's: no reordering, and x/0 is inf instead of an exception.
     jit = numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from deepopt_lib.tape import Vjp, primitive
+from deepopt_lib.tape import Result, primitive
 
 __all__ = [
     "add",
@@ -34,8 +34,6 @@ __all__ = [
     "tanh",
     "transpose",
 ]
-
-Result = tuple[Any, tuple[Vjp | None, ...]]
 
 
 def _unbroadcast(d: Any, like: Any) -> Any:
@@ -146,7 +144,11 @@ def linear(x: Any, W: Any, b: Any) -> Result:
         )
     out = x @ W
     out += b
-    return out, (lambda d: d @ W.T, lambda d: x.T @ d, lambda d: np.sum(d, axis=0))
+    return out, (
+        lambda d: d @ W.T,
+        lambda d: x.T @ d,
+        lambda d: np.add.reduce(d, axis=0),
+    )
 
 
 @primitive
@@ -190,10 +192,15 @@ def transpose(a: Any, *, axes: tuple[int, ...] | None = None) -> Result:
 @primitive
 def take(a: Any, index: Any) -> Result:
     """Compute ``a[index]``; an entry that is taken twice collects both cotangents."""
+    parts = index if isinstance(index, tuple) else (index,)
+    basic = all(i is None or i is ... or type(i) in (int, slice) for i in parts)
 
     def pull(d: Any) -> Any:
         out = np.zeros_like(a)
-        np.add.at(out, index, d)
+        if basic:  # no entry occurs twice: far faster than ufunc.at
+            out[index] += d
+        else:
+            np.add.at(out, index, d)
         return out
 
     return a[index], (pull, None)
@@ -222,13 +229,14 @@ def cross_entropy(logits: Any, labels: Any) -> Result:
             f"got {np.shape(logits)} and {labels.shape}"
         )
     classes = logits.shape[1]
-    if np.any((labels < 0) | (labels >= classes)):
+    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         raise ValueError(f"labels must be in [0, {classes}), got {np.unique(labels)}")
     rows = np.arange(len(labels))
-    shifted = logits - np.max(logits, axis=1, keepdims=True)
+    shifted = logits - np.maximum.reduce(logits, axis=1, keepdims=True)
     e = np.exp(shifted)
-    total = np.sum(e, axis=1, keepdims=True)
-    out = np.mean(np.log(total[:, 0]) - shifted[rows, labels])
+    total = np.add.reduce(e, axis=1, keepdims=True)
+    losses = np.log(total[:, 0]) - shifted[rows, labels]
+    out = np.add.reduce(losses) / max(len(losses), 1)
 
     def pull(d: Any) -> Any:
         p = e / total
