@@ -25,7 +25,7 @@ import numpy as np
 from deepopt_lib.loops import links, loop_source
 from deepopt_lib.types import Array, Rule, State
 
-__all__ = ["FusedRule", "fused", "numba_is_installed"]
+__all__ = ["FusedRule", "arrays", "fused", "numba_is_installed", "part", "rebuild"]
 
 BLOCK = 8192  # elements: a few arrays of them stay in the first-level caches
 

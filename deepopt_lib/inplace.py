@@ -13,7 +13,7 @@ from deepopt_lib.compose import MatrixOr
 from deepopt_lib.fused import FusedRule, arrays, fused, part, rebuild
 from deepopt_lib.types import Array, Grads, Params, Rule, State
 
-__all__ = ["Layout", "can_fuse", "init_states", "lay_out"]
+__all__ = ["Group", "Layout", "can_fuse", "init_states", "lay_out"]
 
 
 @dataclass
