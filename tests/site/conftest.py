@@ -13,6 +13,14 @@ from tools.browser import NOT_FOUND, find_chromium, open_browser
 from tools.serve import HTML, serving
 
 REQUIRED = bool(os.environ.get("DEEPOPT_REQUIRE_BROWSER"))
+# "networkidle" was reached before the lazy pictures were asked for, so it cannot say
+# that they have come: a page still moving makes a click miss.
+SETTLE = """async () => {
+    const pictures = [...document.images];
+    pictures.forEach(picture => picture.loading = 'eager');
+    await Promise.all(pictures.map(picture => picture.decode().catch(() => {})));
+    await document.fonts.ready;
+}"""
 
 
 @dataclass
@@ -56,9 +64,7 @@ class Site:
         self.contexts.append(context)
         visit = Visit(context.new_page())
         visit.page.goto(f"{self.address}/{name}", wait_until="load")
-        visit.page.evaluate(
-            "document.querySelectorAll('img').forEach(i => i.loading = 'eager')"
-        )
+        visit.page.evaluate(SETTLE)
         visit.page.wait_for_load_state("networkidle")
         return visit
 
