@@ -15,6 +15,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from deepopt_lib import sealed
 from deepopt_lib.losses import cross_entropy
@@ -178,6 +180,9 @@ def fork(work: Callable[[], None]) -> int:
 def storm(folder: Path, way: str, kills: int, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     path, result = folder / "run.safetensors", folder / "digest"
+    # tqdm's own lock is shared by all forks: a child killed while it holds the lock
+    # would leave none of the others past the start of its progress bar.
+    tqdm.set_lock(threading.RLock())
     expected = train(None)
     seen = {"kills": 0, "torn": 0, "runs": 0, "different": 0}
     step, births, vain, over = -1, 0, 0, False
