@@ -2,7 +2,8 @@
 
 `fused` compiles the text of the rule with numba: each array is read once and written
 once, whatever the number of rules in a chain. Without numba the same call runs the rule
-over blocks that fit into the cache. Both give the bits of the pure rule.
+over blocks that fit into the cache. Both give the numbers of the pure rule (the blocks
+to the bit; the loop multiplies by the reciprocal where a rule divides by a constant).
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ Every sub-expression made of hyper-parameters, ``t`` and literals is taken out o
 loop. It is computed once a step in float64 and then rounded to the arrays' dtype, just
 as NumPy rounds a Python float beside an array. So ``1 - b2`` keeps its precision, no
 literal promotes float32 to float64, and the loop gives the very bits of the pure rule.
+The exception is a division by such a constant: it becomes a multiplication by the
+reciprocal. That may change the last bit, and spares the processor a slow operation.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -132,6 +134,9 @@ class _Scalar(ast.NodeTransformer):
             return self.visit(node.body if flag else node.orelse)
         if self._is_constant(node):
             return ast.Name(self._constant(node))
+        if _is_division(node) and self._is_constant(node.right):
+            inverse = ast.BinOp(ast.Constant(1), ast.Div(), node.right)
+            return self.visit(ast.BinOp(node.left, ast.Mult(), inverse))
         if isinstance(node, ast.Name) and node.id in self.names:
             return ast.Name(self.names[node.id])
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
@@ -173,6 +178,10 @@ class _Scalar(ast.NodeTransformer):
             f"{type(self.rule).__name__}.update, line {line}: {ast.unparse(node)!r} "
             "cannot be fused; the unfused path works"
         )
+
+
+def _is_division(node: ast.AST) -> TypeGuard[ast.BinOp]:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
 
 
 def _is_docstring(node: ast.stmt) -> bool:

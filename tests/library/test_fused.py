@@ -1,4 +1,8 @@
-"""One equation, two speeds: pure, blocked and compiled give the same bits."""
+"""One equation, two speeds: pure, blocked and compiled give the same numbers.
+
+Blocks give the very bits of the pure rule. The compiled loop does too, but for a
+division by a constant, which it does by the reciprocal: the bias corrections of Adam.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +46,17 @@ def elementwise() -> dict[str, Rule]:
 
 
 RULES = elementwise()
+DIVIDES = {"Adam", "AMSGrad", "AdamW", "Adam-L2"}  # by a constant
+
+
+def assert_same(name: str, compiled: bool, expected: Array, found: Array) -> None:
+    """Assert equal bits, or the last few of them where a division was replaced."""
+    assert found.dtype == expected.dtype
+    if compiled and name in DIVIDES:
+        few = 8 * np.finfo(found.dtype).eps
+        np.testing.assert_allclose(found, expected, rtol=few, atol=0.1 * few)
+    else:
+        np.testing.assert_array_equal(found, expected)
 
 
 def run(step: FusedRule, w: Array, grads: list[Array]) -> list[Array]:
@@ -79,8 +94,7 @@ def test_fused_is_blocked_is_pure(
     for compiled in (False, True) if numba_is_installed() else (False,):
         found = run(fused(RULES[name], threads=threads, compiled=compiled), w, grads)
         for a, b in zip(expected, found, strict=True):
-            assert b.dtype == dtype
-            np.testing.assert_array_equal(a, b)
+            assert_same(name, compiled, a, b)
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -91,7 +105,7 @@ def test_nan_and_inf_pass_through_as_in_the_pure_rule(name: str) -> None:
         for compiled in (False, True) if numba_is_installed() else (False,):
             found = run(fused(RULES[name], compiled=compiled), np.ones(5), [g, g])
             for a, b in zip(expected, found, strict=True):
-                np.testing.assert_array_equal(a, b)
+                assert_same(name, compiled, a, b)
 
 
 @pytest.mark.parametrize("name", [*RULES, "muon"])
@@ -113,8 +127,10 @@ def test_optimizer_in_place_is_the_pure_optimizer(
         a, s = slow.step(g, s, a)
         same, q = quick.step(pack(g)[1] if packed else g, q, b)
         assert same is b and q.t == s.t
+    # muon's vectors get Adam
+    known = "Adam" if name == "muon" else name
     for k in a:
-        np.testing.assert_array_equal(a[k], b[k])
+        assert_same(known, numba_is_installed(), a[k], b[k])
     assert isinstance(q, FusedState)
     assert len(q.layout.groups) == (1 if packed and name != "muon" else 4)
 
