@@ -122,7 +122,7 @@ def value_and_grad(
 
 
 def _own(leaves: dict[str, Var]) -> Grads:
-    """Return the leaves' gradients as arrays of their own.
+    """Return the leaves' gradients as contiguous arrays of their own.
 
     A view is copied, and so is a cotangent that two leaves share.
     """
@@ -133,9 +133,9 @@ def _own(leaves: dict[str, Var]) -> Grads:
         if g is None:
             g = np.zeros_like(w)
         elif type(g) is not np.ndarray or g.base is not None or id(g) in given:
-            g = np.array(g, dtype=w.dtype, subok=True)
+            g = np.array(g, dtype=w.dtype, order="C", subok=True)
         given.add(id(g))
-        grads[k] = g.astype(w.dtype, copy=False)
+        grads[k] = g.astype(w.dtype, order="C", copy=False)
     return grads
 
 

@@ -28,7 +28,8 @@ from deepopt_lib.types import Array, Rule, State
 
 __all__ = ["FusedRule", "arrays", "fused", "numba_is_installed", "part", "rebuild"]
 
-BLOCK = 8192  # elements: a few arrays of them stay in the first-level caches
+Loop = Callable[[Array, Array, State], None]
+BLOCK = 32768  # elements: a few arrays of them stay in the second-level cache
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class FusedRule:
     rule: Rule
     source: str
     threads: int
-    _run: Callable[[Array, Array, State, float, int], None]
+    _prepare: Callable[[Any, float, int], Loop]
 
     def init(self, w: Array) -> State:
         """Return the rule's state for the flat array ``w``."""
@@ -60,13 +61,22 @@ class FusedRule:
         ``w``, ``g`` and the arrays of ``s``: contiguous, one dtype, shape (n,).
         Nothing is allocated that grows with n.
         """
-        if self.threads == 1 or w.size < self.threads * BLOCK:
-            self._run(w, g, s, lr, t)
-            return
-        edges = np.linspace(0, w.size, self.threads + 1).astype(int)
-        spans = [slice(a, b) for a, b in pairwise(edges)]
-        jobs = [(w[i], g[i], part(s, i), lr, t) for i in spans]
-        list(_pool(self.threads).map(lambda job: self._run(*job), jobs))
+        self.steps([(w, g, s)], lr, t)
+
+    def steps(
+        self, pieces: Iterable[tuple[Array, Array, State]], lr: float, t: int
+    ) -> None:
+        """Do the same for several (w, g, s) of one dtype, in the same step."""
+        loop = None
+        for w, g, s in pieces:
+            loop = loop or self._prepare(w.dtype, lr, t)
+            if self.threads == 1 or w.size < self.threads * BLOCK:
+                loop(w, g, s)
+                continue
+            edges = np.linspace(0, w.size, self.threads + 1).astype(int)
+            spans = [slice(a, b) for a, b in pairwise(edges)]
+            jobs = [(w[i], g[i], part(s, i)) for i in spans]
+            list(_pool(self.threads).map(loop, *zip(*jobs, strict=True)))
 
 
 def fused(rule: Rule, *, threads: int = 1, compiled: bool | None = None) -> FusedRule:
@@ -101,11 +111,11 @@ def fused(rule: Rule, *, threads: int = 1, compiled: bool | None = None) -> Fuse
     constants, loop = _compile(source)
     names = links(rule)
 
-    def run(w: Array, g: Array, s: State, lr: float, t: int) -> None:
-        c = np.array(constants(names, t), w.dtype)
-        loop(w, g, arrays(s), w.dtype.type(lr), c)
+    def prepare(dtype: Any, lr: float, t: int) -> Loop:
+        c, rate = np.array(constants(names, t), dtype), dtype.type(lr)
+        return lambda w, g, s: loop(w, g, arrays(s), rate, c)
 
-    return FusedRule(rule, source, threads, run)
+    return FusedRule(rule, source, threads, prepare)
 
 
 def numba_is_installed() -> bool:
@@ -142,15 +152,19 @@ def part(s: State, i: slice) -> State:
     return rebuild(s, (a.reshape(-1)[i] for a in arrays(s)))
 
 
-def _blocks(rule: Rule, w: Array, g: Array, s: State, lr: float, t: int) -> None:
+def _blocks(rule: Rule, dtype: Any, lr: float, t: int) -> Loop:
     """Run the pure rule over blocks, so that its temporaries never leave the cache."""
-    for start in range(0, w.size, BLOCK):
-        i = slice(start, start + BLOCK)
-        state = part(s, i)
-        u, new = rule.update(g[i], state, w[i], t)
-        w[i] -= lr * u
-        for old, fresh in zip(arrays(state), arrays(new), strict=True):
-            old[...] = fresh
+
+    def loop(w: Array, g: Array, s: State) -> None:
+        for start in range(0, w.size, BLOCK):
+            i = slice(start, start + BLOCK)
+            state = part(s, i)
+            u, new = rule.update(g[i], state, w[i], t)
+            w[i] -= lr * u
+            for old, fresh in zip(arrays(state), arrays(new), strict=True):
+                old[...] = fresh
+
+    return loop
 
 
 @functools.cache

@@ -25,6 +25,7 @@ class Group:
     fused: FusedRule | None  # None: the rule is not elementwise and runs as it is
     w: Array
     state: State
+    pieces: list[tuple[Array, State]]  # the same, parameter by parameter
     seen: tuple[Array, ...] = ()  # the gradients of the last step,
     g: Array | None = None  # and all of them as one array, if they are neighbors
 
@@ -42,9 +43,8 @@ class Group:
         elif self.g is not None:
             self.fused.step(self.w, self.g, self.state, lr, t)
         else:
-            for g, i in zip(mine, self.spans.values(), strict=True):
-                s = part(self.state, i)
-                self.fused.step(self.w[i], g.reshape(-1), s, lr, t)
+            pairs = zip(self.pieces, mine, strict=True)
+            self.fused.steps(((w, g.reshape(-1), s) for (w, s), g in pairs), lr, t)
 
 
 @dataclass
@@ -85,9 +85,8 @@ def lay_out(
         rule = _resolved(rules[names[0]], params[names[0]])
         if not rule.elementwise:
             name = names[0]
-            groups.append(
-                Group({name: slice(None)}, rule, None, params[name], states[name])
-            )
+            whole = {name: slice(None)}
+            groups.append(Group(whole, rule, None, params[name], states[name], []))
             continue
         w = _joined([params[name] for name in names])
         columns = zip(*(arrays(states[name]) for name in names), strict=True)
@@ -96,7 +95,9 @@ def lay_out(
         spans = {
             k: slice(a, b) for k, (a, b) in zip(names, pairwise(edges), strict=True)
         }
-        groups.append(Group(spans, rule, fused(rule, threads=threads), w, state))
+        pieces = [(w[i], part(state, i)) for i in spans.values()]
+        loop = fused(rule, threads=threads)
+        groups.append(Group(spans, rule, loop, w, state, pieces))
     return Layout(tuple(params.values()), tuple(states.values()), groups)
 
 

@@ -18,6 +18,7 @@ from deepopt_lib.checked import is_int
 from deepopt_lib.keeper import Keeper
 from deepopt_lib.optimizer import Optimizer, OptimizerState
 from deepopt_lib.problems import Problem
+from deepopt_lib.tree import pack
 from deepopt_lib.types import Array, Grads, Params
 
 __all__ = ["History", "batches", "descend", "fit"]
@@ -123,6 +124,8 @@ def fit(
     length = math.ceil(len(x) / batch_size)  # of an epoch, in steps
     same = {"samples": len(x), "batch_size": batch_size, "evaluate": bool(evaluate)}
     gradient = value_and_grad(loss)
+    if optimizer.fused:  # it writes over what it is given, best over one array
+        params = pack(params)[1]
     run = History(params, optimizer.init(params))
     keeper = Keeper(checkpoint, every, optimizer, rng)
     keeper.resume(run, epochs * length, same, {"x": x, "y": y})

@@ -18,9 +18,11 @@ from deepopt_lib import fused as fused_module
 from deepopt_lib import optimizer, rules, schedules
 from deepopt_lib.checked import Checked
 from deepopt_lib.fused import FusedRule, arrays, fused, numba_is_installed
-from deepopt_lib.nn import init_mlp
+from deepopt_lib.losses import cross_entropy
+from deepopt_lib.nn import conv_net, init_conv_net, init_mlp
 from deepopt_lib.optimizer import FusedState, Optimizer
 from deepopt_lib.rules import Adam, Momentum, Orthogonalize, WeightDecay, chain
+from deepopt_lib.train import fit
 from deepopt_lib.tree import pack
 from deepopt_lib.types import Array, Params, Rule
 
@@ -79,7 +81,7 @@ def pure(rule: Rule, w: Array, grads: list[Array]) -> list[Array]:
 @pytest.mark.parametrize("name", RULES)
 @settings(max_examples=6, deadline=None, derandomize=True)
 @given(
-    size=st.sampled_from([0, 1, 3, 17, 8193]),
+    size=st.sampled_from([0, 1, 3, 17, fused_module.BLOCK + 1]),
     dtype=st.sampled_from(DTYPES),
     seed=st.integers(0, 99),
     threads=st.sampled_from([1, 2]),
@@ -133,6 +135,33 @@ def test_optimizer_in_place_is_the_pure_optimizer(
         assert_same(known, numba_is_installed(), a[k], b[k])
     assert isinstance(q, FusedState)
     assert len(q.layout.groups) == (1 if packed and name != "muon" else 4)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_fit_leaves_the_start_alone_and_ends_where_the_pure_one_does(
+    kept: bool, tmp_path: Any
+) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((12, 4, 4, 1)), rng.integers(0, 3, 12)
+    start = init_conv_net(rng, (4, 4, 1), (2,), 3)
+    before = {k: w.copy() for k, w in start.items()}
+
+    def train(method: Optimizer, epochs: int, path: Any = None) -> Params:
+        def loss(p: Any, x: Array, y: Any) -> Any:
+            return cross_entropy(conv_net(p, x), y)
+
+        shuffle = np.random.default_rng(1)
+        sizes: Any = {"epochs": epochs, "batch_size": 5, "rng": shuffle}
+        return fit(loss, start, method, x, y, **sizes, checkpoint=path).params
+
+    expected = train(Optimizer(Momentum(), 0.1), 4)
+    quick, path = Optimizer(Momentum(), 0.1, fused=True), tmp_path / "run"
+    if kept:
+        train(quick, 2, path)
+    found = train(quick, 4, path if kept else None)
+    for k in start:
+        np.testing.assert_array_equal(start[k], before[k])
+        np.testing.assert_array_equal(found[k], expected[k])
 
 
 def test_a_chain_is_one_loop() -> None:
