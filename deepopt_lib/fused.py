@@ -9,22 +9,22 @@ to the bit; the loop multiplies by the reciprocal where a rule divides by a cons
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.util
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from deepopt_lib.loops import links, loop_source
 from deepopt_lib.types import Array, Rule, State
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 __all__ = ["FusedRule", "arrays", "fused", "numba_is_installed", "part", "rebuild"]
 
@@ -61,12 +61,16 @@ class FusedRule:
         ``w``, ``g`` and the arrays of ``s``: contiguous, one dtype, shape (n,).
         Nothing is allocated that grows with n.
         """
-        self.steps([(w, g, s)], lr, t)
+        self.steps([(w, g, self.laid(s))], lr, t)
+
+    def laid(self, s: State) -> State:
+        """Return a state as `steps` takes it: its arrays side by side, for a loop."""
+        return arrays(s) if self.source else s
 
     def steps(
         self, pieces: Iterable[tuple[Array, Array, State]], lr: float, t: int
     ) -> None:
-        """Do the same for several (w, g, s) of one dtype, in the same step."""
+        """Do the same for several (w, g, laid s) of one dtype, in the same step."""
         loop = None
         for w, g, s in pieces:
             loop = loop or self._prepare(w.dtype, lr, t)
@@ -113,7 +117,7 @@ def fused(rule: Rule, *, threads: int = 1, compiled: bool | None = None) -> Fuse
 
     def prepare(dtype: Any, lr: float, t: int) -> Loop:
         c, rate = np.array(constants(names, t), dtype), dtype.type(lr)
-        return lambda w, g, s: loop(w, g, arrays(s), rate, c)
+        return lambda w, g, s: loop(w, g, s, rate, c)
 
     return FusedRule(rule, source, threads, prepare)
 
@@ -169,12 +173,16 @@ def _blocks(rule: Rule, dtype: Any, lr: float, t: int) -> Loop:
 
 @functools.cache
 def _pool(threads: int) -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # not for each import of ours
+
     return ThreadPoolExecutor(threads, thread_name_prefix="fused")
 
 
 @functools.cache
 def _compile(source: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Import the text from a file, so that numba can cache the machine code."""
+    import hashlib
+
     import numba
 
     digest = hashlib.sha256(source.encode()).hexdigest()[:16]
@@ -203,4 +211,6 @@ def _folder() -> Path:
             return folder
     except OSError:
         pass
+    import tempfile
+
     return Path(tempfile.mkdtemp(prefix="deepopt_lib-"))

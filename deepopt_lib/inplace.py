@@ -25,7 +25,7 @@ class Group:
     fused: FusedRule | None  # None: the rule is not elementwise and runs as it is
     w: Array
     state: State
-    pieces: list[tuple[Array, State]]  # the same, parameter by parameter
+    pieces: list[tuple[Array, State]]  # the same, parameter by parameter, laid
     seen: tuple[Array, ...] = ()  # the gradients of the last step,
     g: Array | None = None  # and all of them as one array, if they are neighbors
 
@@ -95,8 +95,8 @@ def lay_out(
         spans = {
             k: slice(a, b) for k, (a, b) in zip(names, pairwise(edges), strict=True)
         }
-        pieces = [(w[i], part(state, i)) for i in spans.values()]
         loop = fused(rule, threads=threads)
+        pieces = [(w[i], loop.laid(part(state, i))) for i in spans.values()]
         groups.append(Group(spans, rule, loop, w, state, pieces))
     return Layout(tuple(params.values()), tuple(states.values()), groups)
 
@@ -186,14 +186,14 @@ def _address(a: Array) -> int:
 
 def _check_gradients(group: Group, grads: Sequence[Array]) -> None:
     """Refuse gradients that are not contiguous, or half the memory of a parameter."""
-    start, end = _address(group.w), _address(group.w) + group.w.nbytes
     for (name, i), g in zip(group.spans.items(), grads, strict=True):
         if not g.flags.c_contiguous:
             raise ValueError(
                 f"grads[{name!r}] is not contiguous, as a fused step needs"
             )
-        here, offset = _address(g), (i.start or 0) * g.itemsize
-        if here < end and here + g.nbytes > start and here != start + offset:
+        if np.may_share_memory(g, group.w) and (
+            _address(g) != _address(group.w) + (i.start or 0) * g.itemsize
+        ):
             raise ValueError(f"grads[{name!r}] overlaps the parameters in memory")
 
 

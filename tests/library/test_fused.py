@@ -55,7 +55,7 @@ def assert_same(name: str, compiled: bool, expected: Array, found: Array) -> Non
     """Assert equal bits, or the last few of them where a division was replaced."""
     assert found.dtype == expected.dtype
     if compiled and name in DIVIDES:
-        few = 8 * np.finfo(found.dtype).eps
+        few = 8 * float(np.finfo(found.dtype).eps)
         np.testing.assert_allclose(found, expected, rtol=few, atol=0.1 * few)
     else:
         np.testing.assert_array_equal(found, expected)
