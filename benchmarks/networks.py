@@ -57,7 +57,7 @@ class Ours:
 
     def epoch(self) -> None:
         x, y = self.data
-        for i in batches(len(x), BATCH, self.rng):
+        for i in batches(len(x), len(self.batch[1]), self.rng):
             self.step(x[i], y[i])
 
 
@@ -89,7 +89,7 @@ class Peer:
     def epoch(self) -> None:
         x, y = self.data
         order = torch.randperm(len(x))
-        for i in order.split(BATCH):
+        for i in order.split(len(self.batch[1])):
             self.step(x[i], y[i])
 
 
@@ -205,7 +205,7 @@ class LastState(tnn.Module):
 
 
 def recurrent(kind: str, n: int, bound: float | None) -> Pair:
-    """50 steps, batch 64, as many inputs as units; 512 sequences are an epoch.
+    """50 steps, batch 32, as many inputs as units; 512 sequences are an epoch.
 
     PyTorch adds two biases that move alike, ours is their sum: the first step is
     compared, the next differ by what the second bias moved.
@@ -223,10 +223,8 @@ def recurrent(kind: str, n: int, bound: float | None) -> Pair:
     if kind == "gru":  # this one is not a sum: the reset gate multiplies b_state
         params["layer1.b"][2 * n :] = b_in[2 * n :]
         params["layer1.b_new"] = b_state[2 * n :]
-    peers = {
-        f"nn.{kind.upper()}": classifying_peer(module, torch.from_numpy(x), y, BATCH)
-    }
-    ours = classifier(getattr(nn, kind), params, x, y, BATCH)
+    peers = {f"nn.{kind.upper()}": classifying_peer(module, torch.from_numpy(x), y, 32)}
+    ours = classifier(getattr(nn, kind), params, x, y, 32)
     return Pair(f"{kind.upper()}, {n} units", ours, peers, bound, compared=1)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import is_not
 
 import numpy as np
 
+from deepopt_lib.arguments import check_like, check_names
 from deepopt_lib.compose import MatrixOr
 from deepopt_lib.fused import FusedRule, arrays, fused, part, rebuild
+from deepopt_lib.memory import address, flat, follows, joined
 from deepopt_lib.types import Array, Grads, Params, Rule, State
 
 __all__ = ["Group", "Layout", "can_fuse", "init_states", "lay_out"]
@@ -26,24 +27,25 @@ class Group:
     w: Array
     state: State
     pieces: list[tuple[Array, State]]  # the same, parameter by parameter, laid
-    seen: tuple[Array, ...] = ()  # the gradients of the last step,
-    g: Array | None = None  # and all of them as one array, if they are neighbors
+    grads: tuple[Array, ...] = ()
+    g: Array | None = None  # all gradients as one array, if they are neighbors
 
-    def step(self, grads: Grads, lr: float, t: int) -> None:
+    def take(self, grads: Grads) -> None:
+        """Keep the gradients of the next step."""
+        self.grads = tuple(grads[name] for name in self.spans)
+        self.g = flat(self.grads)
+
+    def step(self, lr: float, t: int) -> None:
         """Take the step of all these parameters, in place."""
-        mine = tuple(grads[name] for name in self.spans)
-        if len(self.seen) != len(mine) or any(map(is_not, self.seen, mine)):
-            _check_gradients(self, mine)
-            self.seen, self.g = mine, _flat(mine)
         if self.fused is None:
-            u, new = self.rule.update(mine[0], self.state, self.w, t)
+            u, new = self.rule.update(self.grads[0], self.state, self.w, t)
             self.w -= lr * u
             for old, fresh in zip(arrays(self.state), arrays(new), strict=True):
                 old[...] = fresh
         elif self.g is not None:
             self.fused.step(self.w, self.g, self.state, lr, t)
         else:
-            pairs = zip(self.pieces, mine, strict=True)
+            pairs = zip(self.pieces, self.grads, strict=True)
             self.fused.steps(((w, g.reshape(-1), s) for (w, s), g in pairs), lr, t)
 
 
@@ -54,6 +56,7 @@ class Layout:
     params: tuple[Array, ...]
     states: tuple[State, ...]
     groups: list[Group]
+    seen: tuple[Array, ...] = ()  # the gradients that the groups hold, checked
 
     def fits(self, params: Params, states: dict[str, State]) -> bool:
         """Say whether this layout was made for these very arrays."""
@@ -63,10 +66,26 @@ class Layout:
             and not any(map(is_not, self.states, states.values()))
         )
 
-    def step(self, grads: Grads, lr: float, t: int) -> None:
-        """Take step ``t`` of every parameter, in place."""
+    def step(self, params: Params, grads: Grads, lr: float, t: int) -> None:
+        """Take step ``t`` of every parameter, in place.
+
+        Raises
+        ------
+        ValueError
+            If the gradients are not like ``params``, not contiguous, or overlap them.
+            Nothing has changed then.
+        """
+        check_names("grads", params, grads)
+        mine = tuple(map(grads.__getitem__, params))
+        if len(self.seen) != len(mine) or any(map(is_not, self.seen, mine)):
+            check_like("grads", params, grads)
+            for group in self.groups:
+                _check_gradients(group, grads)
+            for group in self.groups:
+                group.take(grads)
+            self.seen = mine
         for group in self.groups:
-            group.step(grads, lr, t)
+            group.step(lr, t)
 
 
 def lay_out(
@@ -88,9 +107,9 @@ def lay_out(
             whole = {name: slice(None)}
             groups.append(Group(whole, rule, None, params[name], states[name], []))
             continue
-        w = _joined([params[name] for name in names])
+        w = joined([params[name] for name in names])
         columns = zip(*(arrays(states[name]) for name in names), strict=True)
-        state = rebuild(states[names[0]], [_joined(column) for column in columns])
+        state = rebuild(states[names[0]], [joined(column) for column in columns])
         edges = np.cumsum([0, *(params[name].size for name in names)]).tolist()
         spans = {
             k: slice(a, b) for k, (a, b) in zip(names, pairwise(edges), strict=True)
@@ -109,12 +128,12 @@ def init_states(params: Params, rules: dict[str, Rule]) -> dict[str, State]:
         if len(names) == 1:
             states[names[0]] = rule.init(params[names[0]])
             continue
-        flat = rule.init(_joined([params[name] for name in names]))
+        whole = rule.init(joined([params[name] for name in names]))
         start = 0
         for name in names:
             w = params[name]
-            views = [a[start : start + w.size].reshape(w.shape) for a in arrays(flat)]
-            states[name] = rebuild(flat, views)
+            views = [a[start : start + w.size].reshape(w.shape) for a in arrays(whole)]
+            states[name] = rebuild(whole, views)
             start += w.size
     return {name: states[name] for name in params}
 
@@ -144,55 +163,23 @@ def _neighbors(
             same = _resolved(rules[last], params[last]) == rule
             mine = (w, *arrays(states[name]))
             before = (params[last], *arrays(states[last]))
-            if same and all(map(_follows, before, mine)):
+            if same and all(map(follows, before, mine)):
                 runs[-1].append(name)
                 continue
         runs.append([name])
     return runs
 
 
-def _follows(a: Array, b: Array) -> bool:
-    """Say whether ``b`` starts where ``a`` ends, in the same flat buffer."""
-    return (
-        isinstance(a.base, np.ndarray)
-        and a.base is b.base
-        and a.base.ndim == 1
-        and _address(a) + a.nbytes == _address(b)
-    )
-
-
-def _flat(parts: Sequence[Array]) -> Array | None:
-    """Return one flat view of arrays that lie side by side, or None if they do not."""
-    first = parts[0]
-    if len(parts) == 1:
-        return first.reshape(-1)
-    if not all(map(_follows, parts, parts[1:])):
-        return None
-    buffer: Array = first.base  # type: ignore[assignment]
-    start = (_address(first) - _address(buffer)) // buffer.itemsize
-    return buffer[start : start + sum(a.size for a in parts)]
-
-
-def _joined(parts: Sequence[Array]) -> Array:
-    """Return one flat view of arrays that are known to lie side by side."""
-    whole = _flat(parts)
-    assert whole is not None
-    return whole
-
-
-def _address(a: Array) -> int:
-    return int(a.__array_interface__["data"][0])
-
-
-def _check_gradients(group: Group, grads: Sequence[Array]) -> None:
+def _check_gradients(group: Group, grads: Grads) -> None:
     """Refuse gradients that are not contiguous, or half the memory of a parameter."""
-    for (name, i), g in zip(group.spans.items(), grads, strict=True):
+    for name, i in group.spans.items():
+        g = grads[name]
         if not g.flags.c_contiguous:
             raise ValueError(
                 f"grads[{name!r}] is not contiguous, as a fused step needs"
             )
         if np.may_share_memory(g, group.w) and (
-            _address(g) != _address(group.w) + (i.start or 0) * g.itemsize
+            address(g) != address(group.w) + (i.start or 0) * g.itemsize
         ):
             raise ValueError(f"grads[{name!r}] overlaps the parameters in memory")
 
@@ -206,7 +193,7 @@ def _check(params: Params, states: dict[str, State]) -> None:
             raise ValueError(f"{name} is not contiguous, which a fused step needs")
         if not a.flags.writeable:
             raise ValueError(f"{name} is read-only, and a fused step writes in place")
-    filled = sorted((_address(a), a.nbytes, name) for name, a in named if a.size)
+    filled = sorted((address(a), a.nbytes, name) for name, a in named if a.size)
     for (start, size, name), (after, _, other) in pairwise(filled):
         if start + size > after:
             raise ValueError(f"{name} and {other} overlap in memory")

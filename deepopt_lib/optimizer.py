@@ -138,8 +138,7 @@ class Optimizer:
             raise ValueError(f"state must come from init or step, got {state!r}")
         t = state.t + 1
         if isinstance(state, FusedState) and state.layout.fits(params, state.rules):
-            check_like("grads", params, grads)
-            state.layout.step(grads, self.lr_at(t), t)
+            state.layout.step(params, grads, self.lr_at(t), t)
             return params, _fused(t, state.rules, state.layout)
         check_params(params)
         check_like("grads", params, grads)
@@ -147,7 +146,7 @@ class Optimizer:
         lr, rules = self.lr_at(t), self._rules(params)
         if self.fused:
             layout = lay_out(params, state.rules, rules, self.threads)
-            layout.step(grads, lr, t)
+            layout.step(params, grads, lr, t)
             return params, _fused(t, state.rules, layout)
         new_params, new_states = {}, {}
         for name, w in params.items():

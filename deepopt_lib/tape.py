@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ class Var:
     __array_ufunc__ = None  # so that ndarray + Var asks Var, not NumPy
 
     def __init__(
-        self, value: Any, tape: Tape, parents: tuple[tuple[Var, Vjp], ...] = ()
+        self, value: Any, tape: Tape, parents: Sequence[tuple[Var, Any]] = ()
     ) -> None:
         """Record ``value`` on ``tape``; ``parents`` are (argument, vjp) pairs."""
         self.value = value
@@ -110,14 +110,15 @@ def primitive(
     def op(*args: Any, **static: Any) -> Any:
         values = [a.value if isinstance(a, Var) else a for a in args]
         out, vjps = rule(*values, **static)
-        parents: list[tuple[Var, Vjp]] = []
-        for i, (a, vjp) in enumerate(zip(args, vjps, strict=True)):
-            if isinstance(a, Var):
-                if vjp is None:
-                    what = f"{rule.__name__} has no derivative with respect to"
-                    raise ValueError(f"{what} argument {i}")
-                parents.append((a, vjp))
-        return Var(out, parents[0][0].tape, tuple(parents)) if parents else out
+        pairs = zip(args, vjps, strict=True)
+        parents = [(a, vjp) for a, vjp in pairs if isinstance(a, Var)]
+        if not parents:
+            return out
+        for a, vjp in parents:
+            if vjp is None:
+                what = f"{rule.__name__} has no derivative with respect to"
+                raise ValueError(f"{what} argument {args.index(a)}")
+        return Var(out, parents[0][0].tape, parents)
 
     PRIMITIVES[rule.__name__] = op
     return op

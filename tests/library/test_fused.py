@@ -224,6 +224,16 @@ def test_read_only_parameters_and_bad_gradients_are_refused() -> None:
     state = method.init({"w": w})
     with pytest.raises(ValueError, match=r"grads\['w'\] is not contiguous"):
         method.step({"w": np.zeros((3, 4)).T}, state, {"w": w})
+    both: Params = {"v": np.zeros(3), "w": w}
+    good: Params = {"v": np.ones(3), "w": np.ones((4, 3))}
+    bad = np.zeros((3, 4)).T
+    started = method.step(good, method.init(both), both)[1]
+    before = {k: a.copy() for k, a in both.items()}
+    with pytest.raises(ValueError, match=r"grads\['w'\] is not contiguous"):
+        method.step({"v": -good["v"], "w": bad}, started, both)
+    for k in both:  # not the first of them either
+        np.testing.assert_array_equal(both[k], before[k])
+    w[...] = 0
     with pytest.raises(ValueError, match=r"grads\['w'\] must be float64"):
         method.step({"w": np.zeros((4, 3), np.float32)}, state, {"w": w})
     assert not w.any()
