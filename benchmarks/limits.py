@@ -7,7 +7,7 @@ import statistics
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -66,6 +66,12 @@ def copy_loop(a: Any, b: Any) -> None:
         a[i] = b[i]
 
 
+@numba.njit(cache=True)
+def scale_loop(a: Any, c: Any) -> None:
+    for i in range(a.size):
+        a[i] = c * a[i]
+
+
 @numba.njit(cache=True, error_model="numpy")
 def divide_loop(a: Any, b: Any, eps: Any) -> None:
     """The end of every adaptive rule: one square root, one quotient."""
@@ -73,15 +79,22 @@ def divide_loop(a: Any, b: Any, eps: Any) -> None:
         a[i] = b[i] / (np.sqrt(b[i]) + eps)
 
 
-def copy_seconds(n: int, rounds: int = 9) -> float:
-    """Return the time of copying ``n`` floats, by memcpy or by a loop if that is less.
+class Moves(NamedTuple):
+    """Seconds of two ways to read four bytes and write four, ``n`` times."""
 
-    It moves ``8*n`` bytes: four are read and four written for each of them.
-    """
-    a, b = np.ones(n, np.float32), np.ones(n, np.float32)
-    runs = {"memcpy": lambda: np.copyto(a, b), "loop": lambda: copy_loop(a, b)}
-    times = interleave(runs, rounds)
-    return min(statistics.median(values) for values in times.values())
+    copy: float  # into another array, by memcpy or by a loop if that is faster
+    in_place: float  # over themselves: what is written need not be fetched first
+
+
+def moves(n: int, rounds: int = 9) -> Moves:
+    a, b, one = np.ones(n, np.float32), np.ones(n, np.float32), np.float32(1)
+    runs = {
+        "memcpy": lambda: np.copyto(a, b),
+        "loop": lambda: copy_loop(a, b),
+        "in place": lambda: scale_loop(a, one),
+    }
+    times = {k: statistics.median(v) for k, v in interleave(runs, rounds).items()}
+    return Moves(min(times["memcpy"], times["loop"]), times["in place"])
 
 
 def limits() -> dict[str, Any]:
@@ -99,8 +112,14 @@ def limits() -> dict[str, Any]:
             "divide": lambda: divide_loop(quotient, small, eps),
         }
     )
+    found = {str(k): (k, moves(k)) for k in sizes}
     return {
-        "copy_gb_per_s": {str(k): round(8e-9 * k / copy_seconds(k), 2) for k in sizes},
+        "copy_gb_per_s": {
+            s: round(8e-9 * k / m.copy, 2) for s, (k, m) in found.items()
+        },
+        "in_place_gb_per_s": {
+            s: round(8e-9 * k / m.in_place, 2) for s, (k, m) in found.items()
+        },
         "matmul_gflop_per_s": summary([2e-9 * n**3 / t for t in times["matmul"]]),
         # square root and quotient, in the first-level cache
         "divide_ns": summary([1e9 * t / small.size for t in times["divide"]]),

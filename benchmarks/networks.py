@@ -357,7 +357,8 @@ def measure(only: str = "") -> list[dict[str, Any]]:
                 continue
             runs = {"deepopt": getattr(pair.ours, what)}
             runs |= {name: getattr(peer, what) for name, peer in pair.peers.items()}
-            times = interleave(runs, rounds=7 if what == "epoch" else 21)
+            many = what != "epoch"
+            times = interleave(runs, 21 if many else 9, least=0.02 if many else 0.06)
             for who, values in times.items():
                 rows.append(
                     {

@@ -14,7 +14,7 @@ import optax
 import torch
 from scipy.linalg.blas import saxpy
 
-from benchmarks.limits import copy_seconds
+from benchmarks.limits import moves
 from benchmarks.timing import interleave, ratios, summary
 from deepopt_lib.fused import arrays, fused
 from deepopt_lib.optimizer import Optimizer
@@ -171,13 +171,14 @@ def contestants(name: str, n: int, only: str = "") -> dict[str, Step]:
     return {who: make() for who, make in makers.items() if only in ("", who)}
 
 
-def floor(rule: Rule, n: int) -> float:
-    """Return the seconds that moving the bytes of a step takes at the rate of a copy.
+def floors(rule: Rule, n: int) -> dict[str, float]:
+    """Return the µs that moving the bytes of a step takes as a copy, and in place.
 
     It reads parameters, gradients and states, and writes all but the gradients.
     """
     states = len(arrays(rule.init(np.zeros(1, np.float32))))
-    return copy_seconds(n, rounds=5) * (3 + 2 * states) / 2
+    found = moves(n, rounds=5)._asdict()
+    return {k: float(f"{1e6 * t * (3 + 2 * states) / 2:.4g}") for k, t in found.items()}
 
 
 def measure(only: str = "", sizes: tuple[int, ...] = SIZES) -> list[dict[str, Any]]:
@@ -188,7 +189,7 @@ def measure(only: str = "", sizes: tuple[int, ...] = SIZES) -> list[dict[str, An
         if only.lower() not in name.lower():
             continue
         for n in sizes:
-            bound = floor(contest.rule, n)
+            floor = floors(contest.rule, n)
             rounds = 15 if n <= 1_000_000 else 7 if n <= 10_000_000 else 3
             times = interleave(contestants(name, n), rounds)
             for who, values in times.items():
@@ -199,7 +200,7 @@ def measure(only: str = "", sizes: tuple[int, ...] = SIZES) -> list[dict[str, An
                         "who": who,
                         "us": summary([1e6 * t for t in values]),
                         "ratio": ratios(times["deepopt"], values),
-                        "floor_us": float(f"{1e6 * bound:.4g}"),
+                        "floor_us": floor,
                     }
                 )
                 report(f"{name} {n:,}", rows[-1])
