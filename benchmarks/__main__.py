@@ -26,7 +26,7 @@ def write(results: dict[str, Any]) -> None:
 def main() -> None:
     """Measure what the command line asks for; write a file only if that is all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parts = ["limits", "steps", "packed", "networks", "costs"]
+    parts = ["limits", "rules", "steps", "packed", "networks", "costs"]
     parser.add_argument("part", nargs="?", choices=parts, help="measure only this")
     parser.add_argument("--only", default="", help="rules or networks with this name")
     arguments = parser.parse_args()
@@ -37,6 +37,7 @@ def main() -> None:
         "packed": steps.measure_packed,
         "networks": lambda: networks.measure(arguments.only),
         "costs": costs.measure,
+        "rules": steps.measure_rules,
         "steps": lambda: steps.measure(arguments.only),
     }
     if arguments.part:

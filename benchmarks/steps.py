@@ -14,7 +14,7 @@ import optax
 import torch
 from scipy.linalg.blas import saxpy
 
-from benchmarks.limits import moves
+from benchmarks.limits import Moves, fastest, movers
 from benchmarks.timing import interleave, ratios, summary
 from deepopt_lib.fused import arrays, fused
 from deepopt_lib.optimizer import Optimizer
@@ -171,14 +171,14 @@ def contestants(name: str, n: int, only: str = "") -> dict[str, Step]:
     return {who: make() for who, make in makers.items() if only in ("", who)}
 
 
-def floors(rule: Rule, n: int) -> dict[str, float]:
+def floors(rule: Rule, found: Moves) -> dict[str, float]:
     """Return the µs that moving the bytes of a step takes as a copy, and in place.
 
     It reads parameters, gradients and states, and writes all but the gradients.
     """
     states = len(arrays(rule.init(np.zeros(1, np.float32))))
-    found = moves(n, rounds=5)._asdict()
-    return {k: float(f"{1e6 * t * (3 + 2 * states) / 2:.4g}") for k, t in found.items()}
+    us = {k: 1e6 * t * (3 + 2 * states) / 2 for k, t in found._asdict().items()}
+    return {k: float(f"{t:.4g}") for k, t in us.items()}
 
 
 def measure(only: str = "", sizes: tuple[int, ...] = SIZES) -> list[dict[str, Any]]:
@@ -189,10 +189,12 @@ def measure(only: str = "", sizes: tuple[int, ...] = SIZES) -> list[dict[str, An
         if only.lower() not in name.lower():
             continue
         for n in sizes:
-            floor = floors(contest.rule, n)
             rounds = 15 if n <= 1_000_000 else 7 if n <= 10_000_000 else 3
-            times = interleave(contestants(name, n), rounds)
-            for who, values in times.items():
+            steps = contestants(name, n)
+            times = interleave(steps | movers(n), rounds)
+            floor = floors(contest.rule, fastest(times))
+            for who in steps:
+                values = times[who]
                 rows.append(
                     {
                         "rule": name,
@@ -204,6 +206,23 @@ def measure(only: str = "", sizes: tuple[int, ...] = SIZES) -> list[dict[str, An
                     }
                 )
                 report(f"{name} {n:,}", rows[-1])
+    return rows
+
+
+def measure_rules(n: int = 10_000_000) -> list[dict[str, Any]]:
+    """Return a row for each rule of ours, all in the same rounds, with the limits."""
+    rng = np.random.default_rng(0)
+    w, g = rng.standard_normal((2, n), dtype=np.float32)
+    runs = movers(n)
+    for name, contest in RULES.items():
+        runs[name] = ours(contest.rule, {"w": w.copy()}, {"w": g})
+    times = interleave(runs, rounds=11)
+    rows: list[dict[str, Any]] = []
+    for name, contest in RULES.items():
+        us, floor = [1e6 * t for t in times[name]], floors(contest.rule, fastest(times))
+        ratio = {k: summary([t / f for t in us], digits=3) for k, f in floor.items()}
+        rows.append({"rule": name, "n": n, "us": summary(us), "by_floor": ratio})
+        print(f"{name:9} {n:,} {rows[-1]['us']['median']:10,.0f} us {ratio}")
     return rows
 
 
