@@ -1,4 +1,4 @@
-"""Primitives that normalize, look up and drop."""
+"""Layer and batch normalization."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from deepopt_lib.types import Array
 __all__ = [
     "Statistics",
     "batch_norm",
-    "dropout",
-    "embedding",
     "layer_norm",
     "running_statistics",
 ]
@@ -167,57 +165,3 @@ def running_statistics(x: Any, running: Statistics, mu: float = 0.9) -> Statisti
     return Statistics(
         mu * running.mean + (1 - mu) * mean, mu * running.var + (1 - mu) * var
     )
-
-
-@primitive
-def embedding(table: Any, ids: Any) -> Result:
-    """Look up rows: ``table[ids]``, table (words, dim), ids (...) -> (..., dim).
-
-    The derivative adds up the cotangents of equal ids, in the order of the ids.
-
-    Raises
-    ------
-    ValueError
-        If ``table`` is not a matrix, or ``ids`` are not ints in [0, words).
-    """
-    check_shapes("embedding", "table (words, dim)", table)
-    ids = np.asarray(ids)
-    words = len(table)
-    known = np.min(ids, initial=0) >= 0 and np.max(ids, initial=-1) < words
-    if ids.dtype.kind not in "iu" or not known:
-        raise ValueError(f"ids must be ints in [0, {words}), got {ids!r}")
-
-    def pull(d: Any) -> Any:
-        out = np.zeros_like(table, dtype=d.dtype)
-        order = np.argsort(ids, axis=None, kind="stable")
-        found, starts = np.unique(ids.ravel()[order], return_index=True)
-        rows = d.reshape(ids.size, table.shape[1])
-        out[found] = np.add.reduceat(rows[order], starts, axis=0)
-        return out
-
-    return table[ids], (pull, None)
-
-
-@primitive
-def dropout(x: Any, *, rate: float, rng: np.random.Generator | None) -> Result:
-    """Set each entry to 0 with probability ``rate``, in training.
-
-    Srivastava et al. (2014), in the variant that divides the kept entries by
-    ``1 - rate`` at once, so that evaluation needs no factor: there ``rng`` is None, and
-    x is returned as it is. The same generator state gives the same mask in float32 and
-    float64.
-
-    Raises
-    ------
-    ValueError
-        If ``rate`` is not in [0, 1), or ``rng`` is something else.
-    """
-    if not (is_number(rate) and 0 <= rate < 1):
-        raise ValueError(f"rate must be in [0, 1), got {rate!r}")
-    if rng is None:
-        return x, (lambda d: d,)
-    if not isinstance(rng, np.random.Generator):
-        raise ValueError(f"rng must be a numpy Generator or None, got {rng!r}")
-    kept = rng.random(np.shape(x), dtype=np.float32) >= rate
-    factor = kept * np.asarray(1 / (1 - rate), x.dtype)
-    return x * factor, (lambda d: d * factor,)

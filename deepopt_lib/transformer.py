@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from deepopt_lib.attention import self_attention
-from deepopt_lib.normalization import dropout, layer_norm
+from deepopt_lib.dropout import dropout
+from deepopt_lib.normalization import layer_norm
 from deepopt_lib.params import check_sizes, draw_linear, part, prefixed
 from deepopt_lib.primitives import linear, relu, reshape
 from deepopt_lib.shapes import check_shapes

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deepopt_lib import attention, convolution
+from deepopt_lib import attention, patches
 from deepopt_lib import autodiff as ad
 from deepopt_lib.autodiff import Var, value_and_grad
 from deepopt_lib.normalization import Statistics, running_statistics
@@ -113,7 +113,7 @@ def test_blocks_of_images_change_nothing(
 ) -> None:
     args = several((5, 5, 7, channels), (2, 2, channels, 3), (3,))
     out, grads = op(*args), gradients(op, *args)
-    monkeypatch.setattr(convolution, "CACHE", cache)
+    monkeypatch.setattr(patches, "CACHE", cache)
     np.testing.assert_allclose(op(*args), out, rtol=1e-12)
     for k, g in gradients(op, *args).items():
         np.testing.assert_allclose(g, grads[k], rtol=1e-11, atol=1e-12)
