@@ -115,7 +115,7 @@ def limits() -> dict[str, Any]:
     rng = np.random.default_rng(0)
     a, b = rng.random((2, n, n), dtype=np.float32)
     out = np.empty_like(a)
-    small, quotient = rng.random((2, 2000), dtype=np.float32)
+    small, quotient = rng.random((2, sizes[0]), dtype=np.float32)
     eps = np.float32(1e-8)
     times = interleave(
         {
@@ -132,6 +132,6 @@ def limits() -> dict[str, Any]:
             s: round(8e-9 * k / m.in_place, 2) for s, (k, m) in found.items()
         },
         "matmul_gflop_per_s": summary([2e-9 * n**3 / t for t in times["matmul"]]),
-        # square root and quotient, in the first-level cache
+        # a square root and a quotient of each number, in the second-level cache
         "divide_ns": summary([1e9 * t / small.size for t in times["divide"]]),
     }
