@@ -99,6 +99,19 @@ def test_fused_is_blocked_is_pure(
             assert_same(name, compiled, a, b)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_two_threads_share_the_arrays_and_give_the_same_bits(compiled: bool) -> None:
+    if compiled and not numba_is_installed():
+        return
+    rng = np.random.default_rng(0)
+    w, g = rng.standard_normal((2, 5 * fused_module.BLOCK + 3))
+    one = run(fused(RULES["AdamW"], compiled=compiled), w, [g, -g])
+    two = run(fused(RULES["AdamW"], threads=2, compiled=compiled), w, [g, -g])
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert fused_module._pool.cache_info().currsize >= 1
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_nan_and_inf_pass_through_as_in_the_pure_rule(name: str) -> None:
     g = np.array([np.nan, np.inf, -np.inf, 0.0, 1.0])
