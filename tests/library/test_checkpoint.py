@@ -428,6 +428,21 @@ def test_every_bit_of_a_tensor_counts(path: Path) -> None:
             load(path, adamw(0.1), PARAMS, rng())
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [(b'"w":', b'"v":'), (b'"F32"', b'"I32"'), (b"[2,3]", b"[3,2]")]
+)
+def test_the_checksum_covers_names_types_and_shapes(
+    old: bytes, new: bytes, path: Path
+) -> None:
+    """Damage to the header that leaves a whole file with the same bytes of tensors."""
+    sealed.write(str(path), {"w": np.ones((2, 3), np.float32)}, "")
+    whole = path.read_bytes()
+    assert whole.count(old) == 1
+    path.write_bytes(whole.replace(old, new))
+    with pytest.raises(ValueError, match=r" is damaged: its checksum does not "):
+        sealed.read(str(path))
+
+
 class Bomb:
     def __reduce__(self) -> Any:
         return (pytest.fail, ("a file was executed",))
