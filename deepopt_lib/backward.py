@@ -65,7 +65,7 @@ def _own(leaves: dict[str, Var]) -> Grads:
 
 def _backward(loss: Var) -> None:
     """Walk the tape from the end; a node's grad is complete when its turn comes."""
-    loss.grad = np.ones_like(loss.value)
+    loss.grad = np.asarray(1, np.asarray(loss.value).dtype)
     for node in reversed(loss.tape):
         if node.grad is None:
             continue

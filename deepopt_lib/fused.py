@@ -26,7 +26,15 @@ from deepopt_lib.types import Array, Rule, State
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["FusedRule", "arrays", "fused", "numba_is_installed", "part", "rebuild"]
+__all__ = [
+    "BLOCK",
+    "FusedRule",
+    "arrays",
+    "fused",
+    "numba_is_installed",
+    "part",
+    "rebuild",
+]
 
 Loop = Callable[[Array, Array, State], None]
 BLOCK = 32768  # elements: a few arrays of them stay in the second-level cache

@@ -10,7 +10,7 @@ import numpy as np
 
 from deepopt_lib.arguments import check_like, check_names
 from deepopt_lib.compose import MatrixOr
-from deepopt_lib.fused import FusedRule, arrays, fused, part, rebuild
+from deepopt_lib.fused import BLOCK, FusedRule, arrays, fused, part, rebuild
 from deepopt_lib.memory import address, flat, follows, joined
 from deepopt_lib.types import Array, Grads, Params, Rule, State
 
@@ -44,6 +44,9 @@ class Group:
                 old[...] = fresh
         elif self.g is not None:
             self.fused.step(self.w, self.g, self.state, lr, t)
+        elif self.w.size <= BLOCK:  # a copy in the cache is cheaper than many calls
+            g = np.concatenate([g.reshape(-1) for g in self.grads])
+            self.fused.step(self.w, g, self.state, lr, t)
         else:
             pairs = zip(self.pieces, self.grads, strict=True)
             self.fused.steps(((w, g.reshape(-1), s) for (w, s), g in pairs), lr, t)
