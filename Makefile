@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help env book html test check lint types library notebooks site execute serve lab \
-        lighthouse screenshots clean distclean
+        lighthouse screenshots bench clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,10 @@ lighthouse: env ## measure three pages of the built site with Lighthouse
 
 screenshots: env ## photograph the built site (PAGES="chapters/background": only these)
 	@$(BIN)/python tools/screenshots.py $(PAGES)
+
+bench: env ## time the library beside PyTorch, optax and SciPy (ten minutes, one core)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fast,peers]'
+	@$(BIN)/python -m benchmarks
 
 clean: ## remove what was built and cached, keep .venv
 	rm -rf _build .cache .hypothesis .mypy_cache .ruff_cache .pytest_cache build *.egg-info

@@ -9,19 +9,25 @@ records which primitives ran; the backward pass walks it once, from the end
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
+from deepopt_lib.attention import self_attention
+from deepopt_lib.backward import value_and_grad
 from deepopt_lib.checked import is_int
+from deepopt_lib.convolution import conv2d, conv_layer
+from deepopt_lib.dropout import dropout
+from deepopt_lib.embedding import embedding
+from deepopt_lib.gated import gru_layer, lstm_layer
+from deepopt_lib.gradcheck import check_grads
+from deepopt_lib.normalization import batch_norm, layer_norm
+from deepopt_lib.pooling import avg_pool, max_pool
 from deepopt_lib.primitives import (
     add,
-    cross_entropy,
     div,
     exp,
     linear,
     log,
-    log_softmax,
     matmul,
     mean,
     mul,
@@ -36,23 +42,35 @@ from deepopt_lib.primitives import (
     tanh,
     transpose,
 )
-from deepopt_lib.tape import PRIMITIVES, Tape, Var, primitive
+from deepopt_lib.recurrent import rnn_layer
+from deepopt_lib.softmax import cross_entropy, log_softmax
+from deepopt_lib.tape import PRIMITIVES, Var, primitive
 from deepopt_lib.tree import global_norm
-from deepopt_lib.types import Array, Grads, Params
+from deepopt_lib.types import Grads, Params
 
 __all__ = [
     "PRIMITIVES",
     "Var",
     "add",
+    "avg_pool",
+    "batch_norm",
     "check_grads",
+    "conv2d",
+    "conv_layer",
     "cross_entropy",
     "div",
+    "dropout",
+    "embedding",
     "exp",
+    "gru_layer",
     "hvp",
+    "layer_norm",
     "linear",
     "log",
     "log_softmax",
+    "lstm_layer",
     "matmul",
+    "max_pool",
     "mean",
     "mul",
     "neg",
@@ -60,6 +78,8 @@ __all__ = [
     "primitive",
     "relu",
     "reshape",
+    "rnn_layer",
+    "self_attention",
     "sigmoid",
     "sub",
     "sum",
@@ -69,57 +89,6 @@ __all__ = [
     "transpose",
     "value_and_grad",
 ]
-
-
-def value_and_grad(
-    f: Callable[..., Any],
-) -> Callable[..., tuple[float, Grads]]:
-    """Return a function with ``f``'s arguments that returns (loss, gradients).
-
-    ``f(params, *args)`` must return a scalar made of primitives. The gradients
-    have the names, shapes and dtypes of ``params``; a parameter that ``f`` does not use
-    gets zeros.
-
-    Raises
-    ------
-    ValueError
-        If ``f`` returns something other than one number.
-    """
-
-    def run(params: Params, *args: Any) -> tuple[float, Grads]:
-        tape: Tape = []
-        leaves = {k: Var(w, tape) for k, w in params.items()}
-        loss = f(leaves, *args)
-        value = loss.value if isinstance(loss, Var) else loss
-        shape = np.shape(value)
-        if shape != ():
-            raise ValueError(f"the loss must be one number, got shape {shape}")
-        if isinstance(loss, Var):
-            _backward(loss)
-        # Copies: two leaves may share one cotangent, or hold a read-only view of it.
-        grads = {
-            k: np.zeros_like(leaf.value)
-            if leaf.grad is None
-            else np.array(leaf.grad, dtype=leaf.value.dtype, subok=True)
-            for k, leaf in leaves.items()
-        }
-        tape.clear()  # breaks the cycle tape-variable, so that memory is freed now
-        return float(value), grads
-
-    return run
-
-
-def _backward(loss: Var) -> None:
-    """Walk the tape from the end; a node's grad is complete when its turn comes."""
-    loss.grad = np.ones_like(loss.value)
-    for node in reversed(loss.tape):
-        if node.grad is None:
-            continue
-        for parent, vjp in node.parents:
-            g = vjp(node.grad)
-            parent.grad = g if parent.grad is None else parent.grad + g
-        if node.parents:
-            node.grad = None  # frees the memory of inner nodes; leaves keep theirs
 
 
 def hvp(grad: Callable[[Params], Grads], params: Params, v: Params) -> Params:
@@ -159,42 +128,3 @@ def top_eigenvalue(
         eigenvalue = float(np.sum([np.vdot(unit[k], v[k]) for k in v]))
         norm = max(global_norm(v), 1e-300)
     return eigenvalue, {k: x / norm for k, x in v.items()}
-
-
-def check_grads(f: Callable[..., Any], *args: Array, tol: float = 1e-6) -> None:
-    """Compare the vjps of ``f`` at float64 arrays ``args`` with central differences.
-
-    The output is projected on a fixed random direction, so that one pass checks every
-    argument.
-
-    Raises
-    ------
-    ValueError
-        If an argument is not float64, or a gradient is off by more than ``tol``,
-        absolute or relative to its largest entry.
-    """
-    for i, a in enumerate(args):
-        if np.asarray(a).dtype != np.float64:
-            raise ValueError(f"argument {i} must be a float64 array, got {a!r}")
-    params = {str(i): a for i, a in enumerate(args)}
-    out = np.asarray(f(*args))
-    direction = np.random.default_rng(0).standard_normal(out.shape)
-
-    def projected(p: Params) -> Any:
-        return sum(f(*p.values()) * direction)
-
-    _, grads = value_and_grad(projected)(params)
-    for i, a in enumerate(args):
-        numeric = np.zeros_like(a)
-        for j in np.ndindex(a.shape):
-            h = 6e-6 * max(1.0, abs(float(a[j])))
-            ends = []
-            for shift in (h, -h):
-                moved = a.copy()
-                moved[j] += shift
-                ends.append(float(projected({**params, str(i): moved})))
-            numeric[j] = (ends[0] - ends[1]) / (2 * h)
-        error = np.max(np.abs(grads[str(i)] - numeric), initial=0.0)
-        scale = max(1.0, float(np.max(np.abs(numeric), initial=0.0)))
-        if not error <= tol * scale:
-            raise ValueError(f"gradient of argument {i} is off by {error:.2e}")

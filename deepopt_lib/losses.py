@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from deepopt_lib.checked import is_number
-from deepopt_lib.primitives import cross_entropy, log_softmax, mean, sum
+from deepopt_lib.primitives import mean, sum
+from deepopt_lib.softmax import cross_entropy, log_softmax
 
 __all__ = ["accuracy", "cross_entropy", "distillation", "mse"]
 

@@ -8,11 +8,37 @@ from typing import Any
 
 import numpy as np
 
-from deepopt_lib.checked import is_int
-from deepopt_lib.primitives import linear, relu
+from deepopt_lib.convolution import conv_layer
+from deepopt_lib.params import check_sizes, draw_linear, part, prefixed
+from deepopt_lib.primitives import linear, relu, reshape
+from deepopt_lib.sequence import gru, init_gru, init_lstm, init_rnn, lstm, rnn
+from deepopt_lib.shapes import check_shapes
+from deepopt_lib.transformer import (
+    attention,
+    init_attention,
+    init_transformer_block,
+    transformer_block,
+)
 from deepopt_lib.types import Params
 
-__all__ = ["init_mlp", "mlp"]
+__all__ = [
+    "attention",
+    "conv_net",
+    "gru",
+    "init_attention",
+    "init_conv_net",
+    "init_gru",
+    "init_lstm",
+    "init_mlp",
+    "init_rnn",
+    "init_transformer_block",
+    "lstm",
+    "mlp",
+    "part",
+    "prefixed",
+    "rnn",
+    "transformer_block",
+]
 
 
 def init_mlp(
@@ -33,13 +59,10 @@ def init_mlp(
     ValueError
         If there are fewer than two sizes, or one is not a positive int.
     """
-    if len(sizes) < 2 or any(not is_int(n) or n < 1 for n in sizes):
-        raise ValueError(f"sizes must be two or more positive ints, got {list(sizes)}")
+    check_sizes("sizes", sizes, at_least=2)
     params: Params = {}
     for i, (n_in, n_out) in enumerate(pairwise(sizes), 1):
-        W = rng.standard_normal((n_in, n_out)) * np.sqrt(gain / n_in)
-        params[f"layer{i}.W"] = W.astype(dtype)
-        params[f"layer{i}.b"] = np.zeros(n_out, dtype)
+        params |= prefixed(f"layer{i}", draw_linear(rng, n_in, n_out, gain, dtype))
     return params
 
 
@@ -54,3 +77,68 @@ def mlp(params: Any, x: Any, activation: Callable[[Any], Any] = relu) -> Any:
         if i < depth:
             x = activation(x)
     return x
+
+
+def init_conv_net(
+    rng: np.random.Generator,
+    image: Sequence[int],
+    channels: Sequence[int],
+    classes: int,
+    *,
+    kernel: int = 3,
+    dtype: Any = np.float64,
+) -> Params:
+    """Draw the parameters of a convolutional network for images (height, width, c).
+
+    ``"conv1.W"`` (kernel, kernel, c, channels[0]) with entries N(0, 2/(kernel**2 * c)),
+    ``"conv1.b"`` of zeros, and so on; ``"out.W"`` and ``"out.b"`` map what is left of
+    the image, halved by each layer, to the classes. He et al. (2015), eq. 10.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive int, ``image`` does not have three of them,
+        ``kernel`` is even, or height or width cannot be halved that often.
+    """
+    check_sizes("image", image, at_least=3)
+    check_sizes("channels", channels, at_least=1)
+    check_sizes("classes and kernel", [classes, kernel], at_least=2)
+    if len(image) != 3:
+        raise ValueError(f"image must be (height, width, c), got {list(image)}")
+    if kernel % 2 == 0:
+        raise ValueError(f"kernel must be odd, got {kernel}")
+    height, width, c = image
+    halvings = 2 ** len(channels)
+    if height % halvings or width % halvings:
+        raise ValueError(
+            f"height and width must be multiples of {halvings} for {len(channels)} "
+            f"layers, got {list(image)}"
+        )
+    params: Params = {}
+    for i, (c_in, c_out) in enumerate(pairwise([c, *channels]), 1):
+        conv = draw_linear(rng, kernel * kernel * c_in, c_out, 2.0, dtype)
+        conv["W"] = conv["W"].reshape(kernel, kernel, c_in, c_out)
+        params |= prefixed(f"conv{i}", conv)
+    features = height * width * channels[-1] // halvings**2
+    return params | prefixed("out", draw_linear(rng, features, classes, 1.0, dtype))
+
+
+def conv_net(params: Any, x: Any) -> Any:
+    """Return the logits of a convolutional network, after LeCun et al. (1998).
+
+    Each layer is a convolution that keeps the size, a maximum over 2 x 2 pixels and a
+    relu, one primitive. x (batch, height, width, c) -> (batch, classes).
+
+    Raises
+    ------
+    ValueError
+        If the shape of the images is not the one that the parameters were drawn for.
+    """
+    check_shapes("conv_net", "x (batch, height, width, c)", getattr(x, "value", x))
+    i = 1
+    while f"conv{i}.W" in params:
+        W, b = params[f"conv{i}.W"], params[f"conv{i}.b"]
+        x = conv_layer(x, W, b, pad=W.shape[0] // 2)  # (batch, height/2, width/2, c_i)
+        i += 1
+    x = reshape(x, shape=(x.shape[0], -1))  # (batch, features)
+    return linear(x, params["out.W"], params["out.b"])

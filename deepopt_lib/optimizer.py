@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from deepopt_lib.arguments import check_like, check_lr, check_names, check_params
+from deepopt_lib.checked import is_int
 from deepopt_lib.compose import MatrixOr, chain, check_rule
+from deepopt_lib.inplace import Layout, can_fuse, init_states, lay_out
 from deepopt_lib.rules import (
     AdaGrad,
     Adam,
@@ -19,8 +21,7 @@ from deepopt_lib.rules import (
     RMSprop,
     WeightDecay,
 )
-from deepopt_lib.tree import same_names
-from deepopt_lib.types import Array, Grads, Params, Rule, Schedule, State
+from deepopt_lib.types import Grads, Params, Rule, Schedule, State
 
 __all__ = [
     "Optimizer",
@@ -43,12 +44,26 @@ class OptimizerState(NamedTuple):
     rules: dict[str, State]
 
 
+class FusedState(OptimizerState):
+    """The same, with the layout in memory of the arrays that a fused step writes to."""
+
+    layout: Layout
+
+
+def _fused(t: int, rules: dict[str, State], layout: Layout) -> FusedState:
+    state = FusedState(t, rules)
+    state.layout = layout
+    return state
+
+
 @dataclass(frozen=True)
 class Optimizer:
     """Apply a rule to every parameter: ``w <- w - lr(t) * u``, with ``t`` from 1.
 
     Nothing is changed in place: ``step`` returns new parameters and a new state, so an
-    old state can be kept, compared or returned to.
+    old state can be kept, compared or returned to. With ``fused=True`` the same numbers
+    are written over the old ones, in one loop over memory (`deepopt_lib.fused`);
+    parameters from `deepopt_lib.tree.pack` share that loop.
 
     Parameters
     ----------
@@ -56,6 +71,10 @@ class Optimizer:
         One rule for all parameters, or one per name.
     lr : float or Schedule
         Learning rate >= 0, fixed or as a function of the step.
+    fused : bool
+        Take the step in place, at the speed of memory.
+    threads : int
+        How many threads share a fused step.
 
     Raises
     ------
@@ -65,6 +84,8 @@ class Optimizer:
 
     rule: Rule | dict[str, Rule]
     lr: float | Schedule
+    fused: bool = False
+    threads: int = 1
 
     def __post_init__(self) -> None:
         """Check the rules, and the learning rate if it is a number."""
@@ -72,7 +93,13 @@ class Optimizer:
         for name, rule in rules.items():
             check_rule(rule, f"Optimizer.rule {name}".rstrip())
         if not callable(self.lr):
-            _check_lr(self.lr, "Optimizer.lr")
+            check_lr(self.lr, "Optimizer.lr")
+        if not isinstance(self.fused, bool):
+            raise ValueError(f"Optimizer.fused must be a bool, got {self.fused!r}")
+        if not is_int(self.threads) or self.threads < 1:
+            raise ValueError(f"Optimizer.threads must be >= 1, got {self.threads!r}")
+        if self.fused and len(rules) == 1 and not any(map(can_fuse, rules.values())):
+            raise ValueError(f"{self.rule!r} is not elementwise and cannot be fused")
 
     def init(self, params: Params) -> OptimizerState:
         """Return the state before the first step.
@@ -83,8 +110,11 @@ class Optimizer:
             If ``params`` is empty, holds something other than floating-point arrays, or
             has other names than the rules, or if a rule cannot serve a parameter.
         """
-        _check_params(params)
+        check_params(params)
         rules = self._rules(params)
+        if self.fused:
+            states = init_states(params, rules)
+            return _fused(0, states, lay_out(params, states, rules, self.threads))
         states = {}
         for name, w in params.items():
             try:
@@ -104,21 +134,20 @@ class Optimizer:
             If names, shapes or dtypes of ``grads``, ``state`` and ``params`` differ,
             or if the schedule returns something other than a learning rate.
         """
-        _check_params(params)
         if not isinstance(state, OptimizerState):
             raise ValueError(f"state must come from init or step, got {state!r}")
-        _check_same("grads", params, grads)
-        _check_same("state.rules", params, state.rules)
-        for name, w in params.items():
-            g = grads[name]
-            if not _alike(g, w):
-                raise ValueError(
-                    f"grads[{name!r}] must be {_kind(w)} like params[{name!r}], "
-                    f"got {_kind(g)}"
-                )
         t = state.t + 1
-        lr = self.lr_at(t)
-        rules = self._rules(params)
+        if isinstance(state, FusedState) and state.layout.fits(params, state.rules):
+            state.layout.step(params, grads, self.lr_at(t), t)
+            return params, _fused(t, state.rules, state.layout)
+        check_params(params)
+        check_like("grads", params, grads)
+        check_names("state.rules", params, state.rules)
+        lr, rules = self.lr_at(t), self._rules(params)
+        if self.fused:
+            layout = lay_out(params, state.rules, rules, self.threads)
+            layout.step(params, grads, lr, t)
+            return params, _fused(t, state.rules, layout)
         new_params, new_states = {}, {}
         for name, w in params.items():
             u, new_states[name] = rules[name].update(
@@ -130,50 +159,14 @@ class Optimizer:
     def lr_at(self, t: int) -> float:
         """Return the learning rate of step ``t``, checked."""
         if callable(self.lr):
-            return _check_lr(self.lr(t), f"lr({t})")
+            return check_lr(self.lr(t), f"lr({t})")
         return float(self.lr)
 
     def _rules(self, params: Params) -> dict[str, Rule]:
         if isinstance(self.rule, dict):
-            _check_same("Optimizer.rule", params, self.rule)
+            check_names("Optimizer.rule", params, self.rule)
             return self.rule
         return dict.fromkeys(params, self.rule)
-
-
-def _check_lr(lr: Any, name: str) -> float:
-    number = isinstance(lr, int | float | np.floating) and not isinstance(lr, bool)
-    if not (number and 0 <= lr < math.inf):
-        raise ValueError(f"{name} must be a finite number >= 0, got {lr!r}")
-    return float(lr)
-
-
-def _check_params(params: Any) -> None:
-    if not isinstance(params, dict) or not params:
-        raise ValueError(f"params must be a dict with an array or more, got {params!r}")
-    for name, w in params.items():
-        if not (isinstance(w, np.ndarray) and w.dtype.kind == "f"):
-            raise ValueError(
-                f"params[{name!r}] must be a floating-point array, got {_kind(w)}"
-            )
-
-
-def _check_same(what: str, params: Params, other: dict[str, Any]) -> None:
-    if not isinstance(other, dict):
-        raise ValueError(f"{what} must be a dict, got {other!r}")
-    try:
-        same_names(params, other)
-    except ValueError as error:
-        raise ValueError(f"{what} does not fit params: {error}") from None
-
-
-def _alike(g: Any, w: Array) -> bool:
-    # NumPy turns a 0-d array into a scalar at the first operation.
-    array = isinstance(g, np.ndarray | np.floating)
-    return array and g.shape == w.shape and g.dtype == w.dtype
-
-
-def _kind(w: Any) -> str:
-    return f"{w.dtype} {w.shape}" if isinstance(w, np.ndarray) else repr(w)
 
 
 def sgd(lr: float | Schedule) -> Optimizer:

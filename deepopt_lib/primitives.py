@@ -10,16 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from deepopt_lib.tape import Vjp, primitive
+from deepopt_lib.tape import Result, primitive
 
 __all__ = [
     "add",
-    "cross_entropy",
     "div",
     "exp",
     "linear",
     "log",
-    "log_softmax",
     "matmul",
     "mean",
     "mul",
@@ -34,8 +32,6 @@ __all__ = [
     "tanh",
     "transpose",
 ]
-
-Result = tuple[Any, tuple[Vjp | None, ...]]
 
 
 def _unbroadcast(d: Any, like: Any) -> Any:
@@ -146,7 +142,11 @@ def linear(x: Any, W: Any, b: Any) -> Result:
         )
     out = x @ W
     out += b
-    return out, (lambda d: d @ W.T, lambda d: x.T @ d, lambda d: np.sum(d, axis=0))
+    return out, (
+        lambda d: d @ W.T,
+        lambda d: x.T @ d,
+        lambda d: np.add.reduce(d, axis=0),
+    )
 
 
 @primitive
@@ -190,49 +190,15 @@ def transpose(a: Any, *, axes: tuple[int, ...] | None = None) -> Result:
 @primitive
 def take(a: Any, index: Any) -> Result:
     """Compute ``a[index]``; an entry that is taken twice collects both cotangents."""
+    parts = index if isinstance(index, tuple) else (index,)
+    basic = all(i is None or i is ... or type(i) in (int, slice) for i in parts)
 
     def pull(d: Any) -> Any:
         out = np.zeros_like(a)
-        np.add.at(out, index, d)
+        if basic:  # no entry occurs twice: far faster than ufunc.at
+            out[index] += d
+        else:
+            np.add.at(out, index, d)
         return out
 
     return a[index], (pull, None)
-
-
-@primitive
-def log_softmax(a: Any) -> Result:
-    """Compute ``a - log(sum(exp(a)))`` over the last axis."""
-    shifted = a - np.max(a, axis=-1, keepdims=True)
-    out = shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
-    return out, (lambda d: d - np.exp(out) * np.sum(d, axis=-1, keepdims=True),)
-
-
-@primitive
-def cross_entropy(logits: Any, labels: Any) -> Result:
-    """Compute the mean of ``-log softmax(logits)[label]`` over a batch.
-
-    logits (batch, classes), labels (batch,) of ints. The derivative is
-    ``(softmax - onehot) / batch``. The largest logit is subtracted first, so that no
-    exponential overflows.
-    """
-    labels = np.asarray(labels)
-    if np.ndim(logits) != 2 or labels.shape != logits.shape[:1]:
-        raise ValueError(
-            "cross_entropy needs logits (batch, classes), labels (batch,), "
-            f"got {np.shape(logits)} and {labels.shape}"
-        )
-    classes = logits.shape[1]
-    if np.any((labels < 0) | (labels >= classes)):
-        raise ValueError(f"labels must be in [0, {classes}), got {np.unique(labels)}")
-    rows = np.arange(len(labels))
-    shifted = logits - np.max(logits, axis=1, keepdims=True)
-    e = np.exp(shifted)
-    total = np.sum(e, axis=1, keepdims=True)
-    out = np.mean(np.log(total[:, 0]) - shifted[rows, labels])
-
-    def pull(d: Any) -> Any:
-        p = e / total
-        p[rows, labels] -= 1
-        return p * (d / len(labels))
-
-    return out, (pull, None)

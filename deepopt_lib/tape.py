@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["PRIMITIVES", "Tape", "Var", "Vjp", "primitive"]
+__all__ = ["PRIMITIVES", "Result", "Shared", "Tape", "Var", "Vjp", "primitive"]
+
+# A training step frees all its activations. The C library of Linux gives free memory
+# back to the system when there is more than twice the largest block freed so far, and
+# to get it again costs a page fault every 4 kB, half of the time of a convolutional
+# network. This block is never touched, only freed: it raises the limit to 64 MB.
+np.empty(2**25 - 2**16, np.uint8)
 
 Vjp = Callable[[Any], Any]  # from the output's cotangent to one argument's
+Result = tuple[Any, tuple[Vjp | None, ...]]  # what a primitive's rule returns
 Tape = list["Var"]
 
 PRIMITIVES: dict[str, Callable[..., Any]] = {}
@@ -24,7 +31,7 @@ class Var:
     __array_ufunc__ = None  # so that ndarray + Var asks Var, not NumPy
 
     def __init__(
-        self, value: Any, tape: Tape, parents: tuple[tuple[Var, Vjp], ...] = ()
+        self, value: Any, tape: Tape, parents: Sequence[tuple[Var, Any]] = ()
     ) -> None:
         """Record ``value`` on ``tape``; ``parents`` are (argument, vjp) pairs."""
         self.value = value
@@ -95,6 +102,7 @@ def primitive(
     ``rule(*values, **static)`` works on plain arrays and returns the output and one vjp
     per positional argument (None where no derivative exists). The vjp of an argument
     that is not recorded is never called, so the input data's gradient costs nothing.
+    A vjp returns ``d`` itself, a view, or a new array, never one that it keeps.
     Without a recorded argument the function is plain NumPy.
     """
 
@@ -102,14 +110,41 @@ def primitive(
     def op(*args: Any, **static: Any) -> Any:
         values = [a.value if isinstance(a, Var) else a for a in args]
         out, vjps = rule(*values, **static)
-        parents: list[tuple[Var, Vjp]] = []
-        for i, (a, vjp) in enumerate(zip(args, vjps, strict=True)):
-            if isinstance(a, Var):
-                if vjp is None:
-                    what = f"{rule.__name__} has no derivative with respect to"
-                    raise ValueError(f"{what} argument {i}")
-                parents.append((a, vjp))
-        return Var(out, parents[0][0].tape, tuple(parents)) if parents else out
+        pairs = zip(args, vjps, strict=True)
+        parents = [(a, vjp) for a, vjp in pairs if isinstance(a, Var)]
+        if not parents:
+            return out
+        for a, vjp in parents:
+            if vjp is None:
+                what = f"{rule.__name__} has no derivative with respect to"
+                raise ValueError(f"{what} argument {args.index(a)}")
+        return Var(out, parents[0][0].tape, parents)
 
     PRIMITIVES[rule.__name__] = op
     return op
+
+
+class Shared:
+    """Work that several vjps of one primitive need, done once for each cotangent.
+
+    The tape hands the same ``d`` to the vjps of a primitive, one after the other: the
+    first that calls does the work, the next find its result.
+    """
+
+    __slots__ = ("_d", "_result", "_work")
+
+    def __init__(self, work: Vjp) -> None:
+        """Remember nothing yet of ``work(d)``; made to be used as a decorator."""
+        self._work = work
+        self._d: Any = None
+        self._result: Any = None
+
+    def __call__(self, d: Any) -> Any:
+        """Return ``work(d)``."""
+        if not self.knows(d):
+            self._d, self._result = d, self._work(d)
+        return self._result
+
+    def knows(self, d: Any) -> bool:
+        """Say whether the work for ``d`` is done already."""
+        return self._d is d

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,10 @@ from tqdm.auto import tqdm
 
 from deepopt_lib.autodiff import value_and_grad
 from deepopt_lib.checked import is_int
+from deepopt_lib.keeper import Keeper
 from deepopt_lib.optimizer import Optimizer, OptimizerState
 from deepopt_lib.problems import Problem
+from deepopt_lib.tree import pack
 from deepopt_lib.types import Array, Grads, Params
 
 __all__ = ["History", "batches", "descend", "fit"]
@@ -74,6 +78,8 @@ def fit(
     rng: np.random.Generator,
     evaluate: Callable[[Params], dict[str, float]] | None = None,
     transform: Callable[[Grads], Grads] = lambda grads: grads,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: int = 1000,
 ) -> History:
     """Train for ``epochs`` passes over (x, y) and return the `History`.
 
@@ -86,37 +92,58 @@ def fit(
     epochs, batch_size : int
         Passes over the data, and samples a step.
     rng : numpy.random.Generator
-        Shuffles the data.
+        Shuffles the data; ``loss`` may draw from it too.
     evaluate : callable, optional
         ``evaluate(params)``, a dict of numbers, called before the first and after every
         epoch.
     transform : callable, optional
         Applied to all gradients before each step; for example clipping.
+    checkpoint : str or path, optional
+        A safetensors file, written at the start, after every ``every`` steps and at the
+        end. If it exists, the run goes on from it and ends with the same bits as one
+        without a stop; ``rng`` takes the file's state. Other data, another start or
+        another optimizer is noticed and refused. Functions cannot be compared: they
+        must be the same, and draw from ``rng`` alone. More epochs prolong a run.
+    every : int
+        Steps between two checkpoints.
 
     Raises
     ------
     ValueError
-        If ``epochs`` or ``batch_size`` is out of range, or x and y differ in length.
+        If ``epochs``, ``batch_size`` or ``every`` is out of range, if x and y differ in
+        length, or if ``checkpoint`` is damaged or of another run.
+    OSError
+        If ``checkpoint`` cannot be read or written.
     """
     if not is_int(epochs) or epochs < 0:
         raise ValueError(f"epochs must be an int >= 0, got {epochs!r}")
     if len(x) != len(y):
         raise ValueError(f"x and y differ in length: {len(x)} and {len(y)}")
-    batches(len(x), batch_size, np.random.default_rng(0))  # checks batch_size
+    shuffled = partial(batches, len(x), batch_size)
+    shuffled(np.random.default_rng(0))  # checks batch_size
+    length = math.ceil(len(x) / batch_size)  # of an epoch, in steps
+    same = {"samples": len(x), "batch_size": batch_size, "evaluate": bool(evaluate)}
     gradient = value_and_grad(loss)
+    if optimizer.fused:  # it writes over what it is given, best over one array
+        params = pack(params)[1]
     run = History(params, optimizer.init(params))
-    if evaluate:
+    keeper = Keeper(checkpoint, every, optimizer, rng)
+    keeper.resume(run, epochs * length, same, {"x": x, "y": y})
+    done = run.state.t // length
+    if evaluate and len(run.metrics) <= done:
         run.metrics.append(evaluate(run.params))
     silent = bool(os.environ.get("TQDM_DISABLE"))  # tqdm.auto ignores it by itself
-    for _ in tqdm(range(epochs), "epochs", disable=silent):
-        for i in batches(len(x), batch_size, rng):
+    for _ in tqdm(range(done, epochs), "epochs", epochs, initial=done, disable=silent):
+        for i in keeper.batches(shuffled, run.state.t % length):
             value, grads = gradient(run.params, x[i], y[i])
             run.params, run.state = optimizer.step(
                 transform(grads), run.state, run.params
             )
             run.loss.append(value)
+            keeper.step(run)
         if evaluate:
             run.metrics.append(evaluate(run.params))
+    keeper.save(run)
     return run
 
 

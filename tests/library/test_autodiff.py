@@ -80,6 +80,30 @@ def reduction(op: Any) -> list[Case]:
     ]
 
 
+def several(*shapes: tuple[int, ...]) -> tuple[Array, ...]:
+    return tuple(numbers(*shape, seed=i) for i, shape in enumerate(shapes))
+
+
+def pools(op: Any) -> list[Case]:
+    return [
+        (op, (numbers(2, 4, 6, 3),)),
+        (op, (numbers(0, 2, 2, 1),)),
+        *[(lambda x, s=size: op(x, size=s), (numbers(2, 6, 6, 2),)) for size in (1, 3)],
+    ]
+
+
+def with_large_scores(x: Any, W: Any, b: Any, Wo: Any, bo: Any) -> Any:
+    """Scores near 800, where exp would overflow: queries and keys are near 20."""
+    shift = np.repeat(np.array([20.0, 20.0, 0.0], getattr(b, "value", b).dtype), 4)
+    return ad.self_attention(x, W, b + shift, Wo, bo, heads=2)
+
+
+def generator() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+SEQUENCES = [(2, 4, 3, 3), (1, 1, 2, 3), (3, 5, 1, 1), (0, 2, 2, 2), (2, 0, 2, 2)]
+
 CASES: dict[str, list[Case]] = {
     "add": binary(ad.add),
     "sub": binary(ad.sub),
@@ -148,6 +172,79 @@ CASES: dict[str, list[Case]] = {
         (lambda z: ad.cross_entropy(z, LABELS), (8 * numbers(5, 3, seed=1),)),
         (lambda z: ad.cross_entropy(z, [0]), (numbers(1, 2),)),
     ],
+    "conv2d": [
+        (ad.conv2d, several((2, 5, 6, 3), (3, 3, 3, 2), (2,))),
+        (ad.conv2d, several((2, 5, 9, 1), (3, 3, 1, 2), (2,))),
+        (ad.conv2d, several((1, 2, 3, 2), (2, 3, 2, 1), (1,))),
+        (ad.conv2d, several((0, 3, 3, 1), (2, 2, 1, 2), (2,))),
+        (lambda *a: ad.conv2d(*a, pad=1), several((2, 4, 3, 2), (3, 2, 2, 3), (3,))),
+        (lambda *a: ad.conv2d(*a, pad=2), several((1, 2, 3, 1), (3, 3, 1, 2), (2,))),
+        (lambda *a: ad.conv2d(*a, pad=0), several((2, 3, 4, 5), (1, 1, 5, 2), (2,))),
+    ],
+    "conv_layer": [
+        (ad.conv_layer, several((2, 6, 8, 1), (3, 3, 1, 2), (2,))),
+        (ad.conv_layer, several((2, 5, 5, 3), (2, 2, 3, 2), (2,))),
+        (ad.conv_layer, several((0, 3, 3, 1), (2, 2, 1, 2), (2,))),
+        *[
+            (
+                lambda *a, pool=pool: ad.conv_layer(*a, pad=1, pool=pool),
+                several((2, 6, 6, c), (3, 3, c, 2), (2,)),
+            )
+            for pool in (1, 2, 3)
+            for c in (1, 5)
+        ],
+    ],
+    "max_pool": pools(ad.max_pool),
+    "avg_pool": pools(ad.avg_pool),
+    "rnn_layer": [
+        (ad.rnn_layer, several((b, t, n_in), (n_in, n), (n, n), (n,)))
+        for b, t, n_in, n in SEQUENCES
+    ],
+    "lstm_layer": [
+        (ad.lstm_layer, several((b, t, n_in), (n_in, 4 * n), (n, 4 * n), (4 * n,)))
+        for b, t, n_in, n in SEQUENCES
+    ],
+    "gru_layer": [
+        (
+            ad.gru_layer,
+            several((b, t, n_in), (n_in, 3 * n), (n, 3 * n), (3 * n,), (n,)),
+        )
+        for b, t, n_in, n in SEQUENCES
+    ],
+    "self_attention": [
+        (
+            lambda *a, h=heads, c=causal: ad.self_attention(*a, heads=h, causal=c),
+            several((b, t, d), (d, 3 * d), (3 * d,), (d, d), (d,)),
+        )
+        for b, t, d, heads in [(2, 4, 4, 2), (1, 1, 2, 1), (3, 5, 3, 3), (0, 2, 2, 1)]
+        for causal in (False, True)
+    ]
+    + [(with_large_scores, several((2, 3, 4), (4, 12), (12,), (4, 4), (4,)))],
+    "layer_norm": [
+        (ad.layer_norm, several((2, 3, 4), (4,), (4,))),
+        (ad.layer_norm, several((5,), (5,), (5,))),
+        (ad.layer_norm, several((3, 1), (1,), (1,))),
+        (lambda *a: ad.layer_norm(*a, eps=0.5), several((3, 4), (4,), (4,))),
+    ],
+    "batch_norm": [
+        (ad.batch_norm, several((5, 3), (3,), (3,))),
+        (ad.batch_norm, several((2, 3, 2, 4), (4,), (4,))),
+        (ad.batch_norm, several((1, 3), (3,), (3,))),
+        (lambda *a: ad.batch_norm(*a, eps=0.5), several((3, 4), (4,), (4,))),
+        (
+            lambda *a: ad.batch_norm(*a, statistics=(numbers(4), positive(4))),
+            several((2, 3, 4), (4,), (4,)),
+        ),
+    ],
+    "embedding": [
+        (lambda table, i=ids: ad.embedding(table, i), (numbers(5, 3),))
+        for ids in ([1, 0, 1], [[4, 4, 4], [1, 0, 4]], 2, np.zeros((0, 2), int))
+    ],
+    "dropout": [
+        (lambda x, p=rate: ad.dropout(x, rate=p, rng=generator()), (numbers(4, 5),))
+        for rate in (0.0, 0.3, 0.9)
+    ]
+    + [(lambda x: ad.dropout(x, rate=0.5, rng=None), (numbers(4, 5),))],
 }
 
 EVERY_CASE = [
@@ -632,6 +729,161 @@ WRONG_SHAPES: dict[str, tuple[Callable[[], Any], str]] = {
     "cross_entropy of one sample": (
         lambda: ad.cross_entropy(numbers(3), np.array([0, 1, 1])),
         r"cross_entropy needs .* got \(3,\) and \(3,\)",
+    ),
+    "conv2d of grey images without channels": (
+        lambda: ad.conv2d(*several((2, 5, 5), (3, 3, 1, 2), (2,))),
+        r"conv2d needs x \(batch, height, width, c_in\), W \(kh, kw, c_in, c_out\), "
+        r"b \(c_out,\), got \(2, 5, 5\), \(3, 3, 1, 2\), \(2,\)",
+    ),
+    "conv2d with channels first": (
+        lambda: ad.conv2d(*several((2, 3, 8, 8), (3, 3, 3, 2), (2,))),
+        r"conv2d needs .* got \(2, 3, 8, 8\), \(3, 3, 3, 2\), \(2,\)",
+    ),
+    "conv2d of images smaller than the kernel": (
+        lambda: ad.conv2d(*several((2, 2, 5, 1), (3, 3, 1, 2), (2,))),
+        r"conv2d: images \(2, 2, 5, 1\) are smaller than kernels \(3, 3, 1, 2\)",
+    ),
+    **{
+        f"conv2d with pad={bad!r}": (
+            lambda bad=bad: ad.conv2d(  # type: ignore[misc]
+                *several((2, 5, 5, 1), (3, 2, 1, 2), (2,)), pad=bad
+            ),
+            r"pad must be an int in \[0, 2\), got " + repr(bad),
+        )
+        for bad in (-1, 2, 1.0, True, None, "same")
+    },
+    "conv_layer whose bias would broadcast": (
+        lambda: ad.conv_layer(*several((2, 4, 4, 1), (3, 3, 1, 2), (1,)), pad=1),
+        r"conv_layer needs .* got \(2, 4, 4, 1\), \(3, 3, 1, 2\), \(1,\)",
+    ),
+    **{
+        f"conv_layer with pool={bad!r}": (
+            lambda bad=bad: ad.conv_layer(  # type: ignore[misc]
+                *several((2, 6, 8, 1), (3, 3, 1, 2), (2,)), pad=1, pool=bad
+            ),
+            r"pool must be an int >= 1 that divides 6, 8, got " + str(bad),
+        )
+        for bad in (0, 3, 4, -2, 2.0, True, None)
+    },
+    **{
+        f"{op.__name__} with size={bad!r}": (
+            lambda op=op, bad=bad: op(numbers(2, 6, 8, 1), size=bad),  # type: ignore[misc]
+            rf"{op.__name__}: size must be an int >= 1 that divides height and width "
+            rf"of \(2, 6, 8, 1\), got {bad}",
+        )
+        for op in (ad.max_pool, ad.avg_pool)
+        for bad in (0, 3, -2, 2.0, True, None)
+    },
+    "max_pool of one image": (
+        lambda: ad.max_pool(numbers(4, 4, 1)),
+        r"max_pool needs x \(batch, height, width, channels\), got \(4, 4, 1\)",
+    ),
+    "avg_pool of a matrix": (
+        lambda: ad.avg_pool(numbers(4, 4)),
+        r"avg_pool needs x .*, got \(4, 4\)",
+    ),
+    "rnn_layer of one sequence": (
+        lambda: ad.rnn_layer(*several((4, 2), (2, 3), (3, 3), (3,))),
+        r"rnn_layer needs x \(batch, time, n_in\), W \(n_in, n\), U \(n, n\), "
+        r"b \(n,\), got \(4, 2\), \(2, 3\), \(3, 3\), \(3,\)",
+    ),
+    "rnn_layer whose state has another size": (
+        lambda: ad.rnn_layer(*several((2, 4, 2), (2, 3), (4, 4), (3,))),
+        r"rnn_layer needs .* got \(2, 4, 2\), \(2, 3\), \(4, 4\), \(3,\)",
+    ),
+    "lstm_layer with three gates": (
+        lambda: ad.lstm_layer(*several((2, 4, 2), (2, 9), (3, 9), (9,))),
+        r"lstm_layer needs .* W \(n_in, 4\*n\), .* got \(2, 4, 2\), \(2, 9\), ",
+    ),
+    "lstm_layer with transposed weights": (
+        lambda: ad.lstm_layer(*several((2, 4, 2), (12, 2), (12, 3), (12,))),
+        r"lstm_layer needs .* got \(2, 4, 2\), \(12, 2\), \(12, 3\), \(12,\)",
+    ),
+    "gru_layer with four gates": (
+        lambda: ad.gru_layer(*several((2, 4, 2), (2, 12), (3, 12), (12,), (3,))),
+        r"gru_layer needs .* got \(2, 4, 2\), \(2, 12\), \(3, 12\), \(12,\), \(3,\)",
+    ),
+    "gru_layer with a bias too long": (
+        lambda: ad.gru_layer(*several((2, 4, 2), (2, 9), (3, 9), (9,), (9,))),
+        r"gru_layer needs .* got \(2, 4, 2\), \(2, 9\), \(3, 9\), \(9,\), \(9,\)",
+    ),
+    "self_attention with separate projections": (
+        lambda: ad.self_attention(
+            *several((2, 3, 4), (4, 4), (4,), (4, 4), (4,)), heads=2
+        ),
+        r"self_attention needs .* got \(2, 3, 4\), \(4, 4\), \(4,\), \(4, 4\), ",
+    ),
+    **{
+        f"self_attention with heads={bad!r}": (
+            lambda bad=bad: ad.self_attention(  # type: ignore[misc]
+                *several((2, 3, 4), (4, 12), (12,), (4, 4), (4,)), heads=bad
+            ),
+            f"heads must be an int >= 1 that divides dim = 4, got {bad}",
+        )
+        for bad in (0, -1, 3, 8, 2.0, True, None)
+    },
+    "layer_norm of a number": (
+        lambda: ad.layer_norm(numbers(), numbers(1), numbers(1)),
+        r"layer_norm needs x \(..., n\), g \(n,\), b \(n,\), got \(\), \(1,\), ",
+    ),
+    "layer_norm over other features": (
+        lambda: ad.layer_norm(*several((2, 3), (2,), (2,))),
+        r"layer_norm needs .*, got \(2, 3\), \(2,\), \(2,\)",
+    ),
+    "batch_norm whose scale would broadcast": (
+        lambda: ad.batch_norm(*several((2, 3), (1,), (3,))),
+        r"batch_norm needs .*, got \(2, 3\), \(1,\), \(3,\)",
+    ),
+    "batch_norm of an empty batch": (
+        lambda: ad.batch_norm(*several((0, 3), (3,), (3,))),
+        r"batch_norm needs a sample or more, got shape \(0, 3\)",
+    ),
+    "batch_norm with statistics of other features": (
+        lambda: ad.batch_norm(
+            *several((2, 3), (3,), (3,)), statistics=(numbers(2), numbers(2))
+        ),
+        r"batch_norm needs g \(n,\), mean \(n,\), var \(n,\), got \(3,\), \(2,\), ",
+    ),
+    **{
+        f"{op.__name__} with eps={bad!r}": (
+            lambda op=op, bad=bad: op(  # type: ignore[misc]
+                *several((2, 3), (3,), (3,)), eps=bad
+            ),
+            f"eps must be a finite number >= 0, got {bad}",
+        )
+        for op in (ad.layer_norm, ad.batch_norm)
+        for bad in (-1e-5, math.nan, math.inf, None, True)
+    },
+    "embedding in a vector": (
+        lambda: ad.embedding(numbers(3), [0]),
+        r"embedding needs table \(words, dim\), got \(3,\)",
+    ),
+    **{
+        f"embedding of {bad!r}": (
+            lambda bad=bad: ad.embedding(numbers(3, 2), bad),  # type: ignore[misc]
+            r"ids must be ints in \[0, 3\), got array\(",
+        )
+        for bad in ([0, 3], [-1], [0.0, 1.0], [True, False])
+    },
+    **{
+        f"dropout with rate={bad!r}": (
+            lambda bad=bad: ad.dropout(  # type: ignore[misc]
+                numbers(3), rate=bad, rng=generator()
+            ),
+            rf"rate must be in \[0, 1\), got {bad}",
+        )
+        for bad in (-0.1, 1.0, 1, math.nan, None, True)
+    },
+    **{
+        f"dropout with rng={bad!r}": (
+            lambda bad=bad: ad.dropout(numbers(3), rate=0.5, rng=bad),  # type: ignore[misc]
+            f"rng must be a numpy Generator or None, got {bad}",
+        )
+        for bad in (0, np.random)
+    },
+    "recorded ids": (
+        lambda: ad.embedding(numbers(3, 2), Var(np.array([0]), [])),
+        r"embedding has no derivative with respect to argument 1",
     ),
     "a recorded exponent": (
         lambda: ad.power(numbers(3), Var(np.array(2.0), [])),

@@ -29,7 +29,7 @@ PROMISED = {
     "rules.Orthogonalize": "(steps=5)",
     "rules.WeightDecay": "(lam)",
     "rules.chain": "(*rules)",
-    "optimizer.Optimizer": "(rule, lr)",
+    "optimizer.Optimizer": "(rule, lr, fused=False, threads=1)",
     "optimizer.Optimizer.init": "(self, params)",
     "optimizer.Optimizer.step": "(self, grads, state, params)",
     "optimizer.sgd": "(lr)",

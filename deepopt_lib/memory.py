@@ -1,0 +1,45 @@
+"""Where arrays lie: those that follow each other in one buffer are one flat array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from deepopt_lib.types import Array
+
+__all__ = ["address", "flat", "follows", "joined"]
+
+
+def follows(a: Array, b: Array) -> bool:
+    """Say whether ``b`` starts where ``a`` ends, in the same flat buffer."""
+    return (
+        isinstance(a.base, np.ndarray)
+        and a.base is b.base
+        and a.base.ndim == 1
+        and address(a) + a.nbytes == address(b)
+    )
+
+
+def flat(parts: Sequence[Array]) -> Array | None:
+    """Return one flat view of arrays that lie side by side, or None if they do not."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first.reshape(-1)
+    if not all(map(follows, parts, parts[1:])):
+        return None
+    buffer: Array = first.base  # type: ignore[assignment]
+    start = (address(first) - address(buffer)) // buffer.itemsize
+    return buffer[start : start + sum(a.size for a in parts)]
+
+
+def joined(parts: Sequence[Array]) -> Array:
+    """Return one flat view of arrays that are known to lie side by side."""
+    whole = flat(parts)
+    assert whole is not None
+    return whole
+
+
+def address(a: Array) -> int:
+    """Return where the memory of an array begins."""
+    return int(a.__array_interface__["data"][0])
