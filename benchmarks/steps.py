@@ -189,7 +189,7 @@ def measure(only: str = "", sizes: tuple[int, ...] = SIZES) -> list[dict[str, An
         if only.lower() not in name.lower():
             continue
         for n in sizes:
-            rounds = 15 if n <= 1_000_000 else 7 if n <= 10_000_000 else 3
+            rounds = 15 if n <= BIG else 3
             steps = contestants(name, n)
             times = interleave(steps | movers(n), rounds)
             floor = floors(contest.rule, fastest(times))
