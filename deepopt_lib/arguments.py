@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from deepopt_lib.tree import same_names
-from deepopt_lib.types import Array, Params
+from deepopt_lib.types import Array, Params, State
 
-__all__ = ["check_like", "check_lr", "check_names", "check_params"]
+__all__ = ["check_like", "check_lr", "check_names", "check_params", "check_state"]
 
 
 def check_lr(lr: Any, name: str) -> float:
@@ -50,6 +50,23 @@ def check_like(what: str, params: Params, grads: Any) -> None:
         if not _alike(g, w):
             like = f"{_kind(w)} like params[{name!r}]"
             raise ValueError(f"{what}[{name!r}] must be {like}, got {_kind(g)}")
+
+
+def check_state(name: str, state: State, w: Array, strict: bool = False) -> None:
+    """Refuse the state of another array, which would broadcast without a word.
+
+    ``strict``: nor may it have another dtype, or hold single numbers, as some rules do.
+    """
+    for part in state if isinstance(state, tuple) else (state,):
+        if isinstance(part, tuple):
+            check_state(name, part, w, strict)
+        elif part is not None and not (
+            _alike(part, w) if strict else np.shape(part) in ((), w.shape)
+        ):
+            raise ValueError(
+                f"state.rules[{name!r}] must be {_kind(w)} like params[{name!r}], "
+                f"got {_kind(part)}"
+            )
 
 
 def _alike(g: Any, w: Array) -> bool:

@@ -8,13 +8,13 @@ from operator import is_not
 
 import numpy as np
 
-from deepopt_lib.arguments import check_like, check_names
+from deepopt_lib.arguments import check_like, check_names, check_state
 from deepopt_lib.compose import MatrixOr
 from deepopt_lib.fused import BLOCK, FusedRule, arrays, fused, part, rebuild
 from deepopt_lib.memory import address, flat, follows, joined
 from deepopt_lib.types import Array, Grads, Params, Rule, State
 
-__all__ = ["Group", "Layout", "can_fuse", "init_states", "lay_out"]
+__all__ = ["Group", "Layout", "can_fuse", "init_states", "lay_out", "resolved"]
 
 
 @dataclass
@@ -99,12 +99,16 @@ def lay_out(
     Raises
     ------
     ValueError
-        If an array is not contiguous, is read-only or overlaps another.
+        If an array is not contiguous, is read-only or overlaps another, or a state is
+        not like its parameter.
     """
     _check(params, states)
+    for name, w in params.items():
+        if resolved(rules[name], w).elementwise:
+            check_state(name, states[name], w, strict=True)
     groups = []
     for names in _neighbors(params, rules, states):
-        rule = _resolved(rules[names[0]], params[names[0]])
+        rule = resolved(rules[names[0]], params[names[0]])
         if not rule.elementwise:
             name = names[0]
             whole = {name: slice(None)}
@@ -127,7 +131,7 @@ def init_states(params: Params, rules: dict[str, Rule]) -> dict[str, State]:
     """Return each parameter's state; neighbors get states that are neighbors too."""
     states: dict[str, State] = {}
     for names in _neighbors(params, rules, dict.fromkeys(params)):
-        rule = _resolved(rules[names[0]], params[names[0]])
+        rule = resolved(rules[names[0]], params[names[0]])
         if len(names) == 1:
             states[names[0]] = rule.init(params[names[0]])
             continue
@@ -148,7 +152,8 @@ def can_fuse(rule: Rule) -> bool:
     return rule.elementwise
 
 
-def _resolved(rule: Rule, w: Array) -> Rule:
+def resolved(rule: Rule, w: Array) -> Rule:
+    """Return the rule that serves ``w``: one of two, if the rule is a choice."""
     while isinstance(rule, MatrixOr):
         rule = rule.matrix if w.ndim == 2 else rule.other
     return rule
@@ -160,10 +165,10 @@ def _neighbors(
     """Split the names into runs that one loop can serve."""
     runs: list[list[str]] = []
     for name, w in params.items():
-        rule = _resolved(rules[name], w)
+        rule = resolved(rules[name], w)
         if runs and rule.elementwise:
             last = runs[-1][-1]
-            same = _resolved(rules[last], params[last]) == rule
+            same = resolved(rules[last], params[last]) == rule
             mine = (w, *arrays(states[name]))
             before = (params[last], *arrays(states[last]))
             if same and all(map(follows, before, mine)):

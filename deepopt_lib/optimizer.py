@@ -7,10 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepopt_lib.arguments import check_like, check_lr, check_names, check_params
+from deepopt_lib.arguments import (
+    check_like,
+    check_lr,
+    check_names,
+    check_params,
+    check_state,
+)
 from deepopt_lib.checked import is_int
 from deepopt_lib.compose import MatrixOr, chain, check_rule
-from deepopt_lib.inplace import Layout, can_fuse, init_states, lay_out
+from deepopt_lib.inplace import Layout, can_fuse, init_states, lay_out, resolved
 from deepopt_lib.rules import (
     AdaGrad,
     Adam,
@@ -149,6 +155,9 @@ class Optimizer:
             layout.step(params, grads, lr, t)
             return params, _fused(t, state.rules, layout)
         new_params, new_states = {}, {}
+        for name, w in params.items():
+            if resolved(rules[name], w).elementwise:
+                check_state(name, state.rules[name], w)
         for name, w in params.items():
             u, new_states[name] = rules[name].update(
                 grads[name], state.rules[name], w, t

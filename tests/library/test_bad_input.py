@@ -316,6 +316,26 @@ TABLE: dict[str, tuple[Call, str]] = {
         stepped(state=adam(0.1).init(EXTRA)),
         r"state.rules does not fit params: .* missing \[\], unexpected \['c'\]",
     ),
+    "the state of a smaller parameter": (
+        stepped(state=adam(0.1).init({"W": np.ones(3), "b": np.ones(3)})),
+        r"state.rules\['W'\] must be float64 \(2, 3\) like .* got float64 \(3,\)",
+    ),
+    "the state of a float32 parameter": (
+        stepped(
+            optimizer=Optimizer(Adam(), 0.1, fused=True),
+            state=adam(0.1).init(
+                {k: w.astype(np.float32) for k, w in params_with().items()}
+            ),
+        ),
+        r"state.rules\['W'\] must be float64 .* got float32",
+    ),
+    "the state of a shorter vector, in place": (
+        stepped(
+            optimizer=Optimizer(muon(0.1).rule, 0.1, fused=True),
+            state=muon(0.1).init(params_with(b=np.ones(1))),
+        ),
+        r"state.rules\['b'\] must be float64 \(3,\) like .* got float64 \(1,\)",
+    ),
     "a state without states": (
         stepped(state=OptimizerState(0, None)),  # type: ignore[arg-type]
         "state.rules must be a dict, got None",
