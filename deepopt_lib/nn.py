@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from deepopt_lib.convolution import conv_layer
+from deepopt_lib.dropout import dropout
+from deepopt_lib.embedding import embedding
+from deepopt_lib.normalization import batch_norm, layer_norm, running_statistics
 from deepopt_lib.params import check_sizes, draw_linear, part, prefixed
 from deepopt_lib.primitives import linear, relu, reshape
 from deepopt_lib.sequence import gru, init_gru, init_lstm, init_rnn, lstm, rnn
@@ -23,7 +26,10 @@ from deepopt_lib.types import Params
 
 __all__ = [
     "attention",
+    "batch_norm",
     "conv_net",
+    "dropout",
+    "embedding",
     "gru",
     "init_attention",
     "init_conv_net",
@@ -32,11 +38,13 @@ __all__ = [
     "init_mlp",
     "init_rnn",
     "init_transformer_block",
+    "layer_norm",
     "lstm",
     "mlp",
     "part",
     "prefixed",
     "rnn",
+    "running_statistics",
     "transformer_block",
 ]
 
