@@ -22,7 +22,10 @@ from deepopt_lib.types import Rule
 
 __all__ = ["links", "loop_source"]
 
-INFIX = (ast.BinOp, ast.UnaryOp, ast.Call, ast.operator, ast.unaryop, ast.expr_context)
+INFIX = (
+    *(ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call),
+    *(ast.operator, ast.unaryop, ast.cmpop, ast.expr_context),
+)
 
 
 def loop_source(rule: Rule) -> str:
@@ -144,7 +147,7 @@ class _Scalar(ast.NodeTransformer):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             if node.value.id == self.s and node.attr in self.states:
                 return ast.Name(f"{self.states[node.attr]}[i]")
-            if node.value.id == "np" and hasattr(np, node.attr):
+            if node.value.id == "np" and _is_elementwise(getattr(np, node.attr, None)):
                 return node
         if isinstance(node, INFIX):
             return self.generic_visit(node)
@@ -180,6 +183,11 @@ class _Scalar(ast.NodeTransformer):
             f"{type(self.rule).__name__}.update, line {line}: {ast.unparse(node)!r} "
             "cannot be fused; the unfused path works"
         )
+
+
+def _is_elementwise(item: Any) -> bool:
+    """Say whether a name of NumPy's means the same for a number as for an array."""
+    return isinstance(item, np.ufunc | float) or item is np.where
 
 
 def _is_division(node: ast.AST) -> TypeGuard[ast.BinOp]:

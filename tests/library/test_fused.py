@@ -195,9 +195,34 @@ class Branching(Checked):
         return g, s
 
 
+@dataclass(frozen=True)
+class Sorting(Branching):
+    """A rule that looks at all elements at once, whatever it says of itself."""
+
+    def update(self, g: Array, s: None, w: Array, t: int, /) -> tuple[Array, None]:
+        return np.sort(g), s
+
+
+@dataclass(frozen=True)
+class Clipping(Branching):
+    """A rule with a choice between arrays, and a constant of NumPy's."""
+
+    def update(self, g: Array, s: None, w: Array, t: int, /) -> tuple[Array, None]:
+        return np.where(np.abs(g) > np.pi, np.sign(g), np.minimum(g, 1.0)), s
+
+
+def test_where_and_constants_are_scalar_code() -> None:
+    g = np.array([-4.0, -1.0, 0.5, 2.0, 4.0])
+    expected = pure(Clipping(), np.ones(5), [g])
+    found = run(fused(Clipping()), np.ones(5), [g])
+    np.testing.assert_array_equal(found[0], expected[0])
+
+
 def test_what_cannot_be_compiled_names_rule_and_line() -> None:
     if not numba_is_installed():
         return
+    with pytest.raises(ValueError, match=r"Sorting.update, line \d+: 'np.sort'"):
+        fused(Sorting())
     with pytest.raises(ValueError, match=r"Branching.update, line \d+: 'if t > 1"):
         fused(Branching())
     with pytest.raises(ValueError, match="the unfused path works"):
