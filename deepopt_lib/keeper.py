@@ -11,8 +11,10 @@ import numpy as np
 
 from deepopt_lib.checked import is_int
 from deepopt_lib.checkpoint import get_generator, load, save, set_generator
+from deepopt_lib.fused import arrays
 from deepopt_lib.optimizer import Optimizer
 from deepopt_lib.sealed import checksum
+from deepopt_lib.tree import pack
 
 if TYPE_CHECKING:
     from deepopt_lib.train import History
@@ -125,6 +127,13 @@ class Keeper:
             raise ValueError(
                 f"{path} is beyond this run: it is at step {run.state.t} of {steps}"
             )
+        if self.optimizer.fused:  # side by side again, as before the stop
+            run.params = pack(run.params)[1]
+            state = self.optimizer.init(run.params)
+            old, new = tuple(run.state.rules.values()), tuple(state.rules.values())
+            for a, b in zip(arrays(new), arrays(old), strict=True):
+                a[...] = b
+            run.state = state._replace(t=run.state.t)
         run.loss = extras["loss"].tolist()
         run.metrics = extras["metrics"]
         self.shuffle = extras["shuffle"]

@@ -53,7 +53,7 @@ class OptimizerState(NamedTuple):
 class FusedState(OptimizerState):
     """The same, with the layout in memory of the arrays that a fused step writes to."""
 
-    layout: Layout
+    layout: Layout | None = None  # None in a copy: the next step makes a new one
 
 
 def _fused(t: int, rules: dict[str, State], layout: Layout) -> FusedState:
@@ -143,9 +143,10 @@ class Optimizer:
         if not isinstance(state, OptimizerState):
             raise ValueError(f"state must come from init or step, got {state!r}")
         t = state.t + 1
-        if isinstance(state, FusedState) and state.layout.fits(params, state.rules):
-            state.layout.step(params, grads, self.lr_at(t), t)
-            return params, _fused(t, state.rules, state.layout)
+        layout = state.layout if isinstance(state, FusedState) else None
+        if layout and layout.fits(params, state.rules):
+            layout.step(params, grads, self.lr_at(t), t)
+            return params, _fused(t, state.rules, layout)
         check_params(params)
         check_like("grads", params, grads)
         check_names("state.rules", params, state.rules)

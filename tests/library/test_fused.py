@@ -6,6 +6,7 @@ division by a constant, which it does by the reciprocal: the bias corrections of
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from deepopt_lib.losses import cross_entropy
 from deepopt_lib.nn import conv_net, init_conv_net, init_mlp
 from deepopt_lib.optimizer import FusedState, Optimizer
 from deepopt_lib.rules import Adam, Momentum, Orthogonalize, WeightDecay, chain
-from deepopt_lib.train import fit
+from deepopt_lib.train import History, fit
 from deepopt_lib.tree import pack
 from deepopt_lib.types import Array, Params, Rule
 
@@ -147,6 +148,7 @@ def test_optimizer_in_place_is_the_pure_optimizer(
     for k in a:
         assert_same(known, numba_is_installed(), a[k], b[k])
     assert isinstance(q, FusedState)
+    assert q.layout
     assert len(q.layout.groups) == (1 if packed and name != "muon" else 4)
 
 
@@ -159,22 +161,41 @@ def test_fit_leaves_the_start_alone_and_ends_where_the_pure_one_does(
     start = init_conv_net(rng, (4, 4, 1), (2,), 3)
     before = {k: w.copy() for k, w in start.items()}
 
-    def train(method: Optimizer, epochs: int, path: Any = None) -> Params:
+    def train(method: Optimizer, epochs: int, path: Any = None) -> History:
         def loss(p: Any, x: Array, y: Any) -> Any:
             return cross_entropy(conv_net(p, x), y)
 
         shuffle = np.random.default_rng(1)
         sizes: Any = {"epochs": epochs, "batch_size": 5, "rng": shuffle}
-        return fit(loss, start, method, x, y, **sizes, checkpoint=path).params
+        return fit(loss, start, method, x, y, **sizes, checkpoint=path)
 
-    expected = train(Optimizer(Momentum(), 0.1), 4)
+    expected = train(Optimizer(Momentum(), 0.1), 4).params
     quick, path = Optimizer(Momentum(), 0.1, fused=True), tmp_path / "run"
     if kept:
         train(quick, 2, path)
-    found = train(quick, 4, path if kept else None)
+    history = train(quick, 4, path if kept else None)
+    found = history.params
+    assert isinstance(history.state, FusedState)
+    assert history.state.layout
+    assert len(history.state.layout.groups) == 1  # one loop, after a resumption too
     for k in start:
         np.testing.assert_array_equal(start[k], before[k])
         np.testing.assert_array_equal(found[k], expected[k])
+
+
+def test_a_copied_state_steps_like_its_original() -> None:
+    method = Optimizer(Adam(), 0.1, fused=True)
+    g: Params = {"w": np.ones(3)}
+    a: Params = {"w": np.zeros(3)}
+    b: Params = {"w": np.zeros(3)}
+    s = method.init(a)
+    for _ in range(3):
+        a, s = method.step(g, s, a)
+        s = copy.deepcopy(s._replace(t=s.t))
+    t = method.init(b)
+    for _ in range(3):
+        b, t = method.step(g, t, b)
+    np.testing.assert_array_equal(a["w"], b["w"])
 
 
 def test_a_chain_is_one_loop() -> None:
