@@ -16,7 +16,7 @@ from scipy.linalg.blas import saxpy
 
 from benchmarks.limits import Moves, fastest, movers
 from benchmarks.timing import interleave, ratios, summary
-from deepopt_lib.fused import arrays, fused
+from deepopt_lib.fused import fused
 from deepopt_lib.optimizer import Optimizer
 from deepopt_lib.rules import (
     AdaGrad,
@@ -29,6 +29,7 @@ from deepopt_lib.rules import (
     WeightDecay,
     chain,
 )
+from deepopt_lib.states import arrays
 from deepopt_lib.tree import pack
 from deepopt_lib.types import Params, Rule
 

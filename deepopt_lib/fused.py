@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepopt_lib.loops import links, loop_source
+from deepopt_lib.states import arrays, part
 from deepopt_lib.types import Array, Rule, State
 
 if TYPE_CHECKING:
@@ -29,11 +30,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BLOCK",
     "FusedRule",
-    "arrays",
     "fused",
     "numba_is_installed",
-    "part",
-    "rebuild",
 ]
 
 Loop = Callable[[Array, Array, State], None]
@@ -133,35 +131,6 @@ def fused(rule: Rule, *, threads: int = 1, compiled: bool | None = None) -> Fuse
 def numba_is_installed() -> bool:
     """Say whether the extra ``[fast]`` is there, without importing it."""
     return importlib.util.find_spec("numba") is not None
-
-
-def arrays(s: State) -> tuple[Array, ...]:
-    """Return the arrays of a state, in order: None, an array, or tuples of them."""
-    if s is None:
-        return ()
-    if isinstance(s, np.ndarray):
-        return (s,)
-    return tuple(a for inner in s for a in arrays(inner))
-
-
-def rebuild(s: State, parts: Iterable[Array]) -> State:
-    """Return a state like ``s`` with other arrays, in the order of `arrays`."""
-    todo = iter(parts)
-
-    def build(old: State) -> State:
-        if old is None:
-            return None
-        if isinstance(old, np.ndarray):
-            return next(todo)
-        inner = [build(x) for x in old]
-        return type(old)(*inner) if hasattr(old, "_fields") else tuple(inner)
-
-    return build(s)
-
-
-def part(s: State, i: slice) -> State:
-    """Return views of the span ``i`` of every (flat) array of a state."""
-    return rebuild(s, (a.reshape(-1)[i] for a in arrays(s)))
 
 
 def _blocks(rule: Rule, dtype: Any, lr: float, t: int) -> Loop:

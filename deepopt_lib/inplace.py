@@ -10,8 +10,9 @@ import numpy as np
 
 from deepopt_lib.arguments import check_like, check_names, check_state
 from deepopt_lib.compose import MatrixOr
-from deepopt_lib.fused import BLOCK, FusedRule, arrays, fused, part, rebuild
+from deepopt_lib.fused import BLOCK, FusedRule, fused
 from deepopt_lib.memory import address, flat, follows, joined
+from deepopt_lib.states import arrays, part, rebuild
 from deepopt_lib.types import Array, Grads, Params, Rule, State
 
 __all__ = ["Group", "Layout", "can_fuse", "init_states", "lay_out", "resolved"]

@@ -11,9 +11,9 @@ import numpy as np
 
 from deepopt_lib.checked import is_int
 from deepopt_lib.checkpoint import get_generator, load, save, set_generator
-from deepopt_lib.fused import arrays
 from deepopt_lib.optimizer import Optimizer
 from deepopt_lib.sealed import checksum
+from deepopt_lib.states import arrays
 from deepopt_lib.tree import pack
 
 if TYPE_CHECKING:

@@ -10,12 +10,10 @@ Start values and gradients come from ``start`` and ``noise``, which the test rep
 quotients of small integers by powers of two, exact in every floating-point format.
 """
 
-import json
-import re
 import warnings
-from pathlib import Path
 
 import torch
+from store import store
 
 STEPS = 50
 KEPT = [*range(1, 11), *range(15, STEPS + 1, 5)]  # steps whose parameters are stored
@@ -157,15 +155,7 @@ def main() -> None:
             for name, (cls, base, arguments, _) in SCHEDULES.items()
         },
     }
-    # Each innermost list of numbers on one line.
-    text = re.sub(
-        r"\[[^\[\]]*\]",
-        lambda found: " ".join(found[0].split()),
-        json.dumps(golden, indent=1),
-    )
-    path = Path(__file__).with_name("torch_optim.json")
-    path.write_text(text + "\n", encoding="utf-8")
-    print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")
+    store(golden, "torch_optim.json")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Write torch_nn.json: what PyTorch's layers compute in float64, and their gradients.
 
 The library does not depend on PyTorch, so its results are committed. To write them
-again, byte for byte, in a virtual environment of its own:
+again, in a virtual environment of its own (another processor may change last bits):
 
     python -m pip install torch==2.13.0 numpy==2.4.6
     python tests/golden/make_torch_nn_goldens.py
@@ -11,12 +11,10 @@ integers by powers of two, exact in every floating-point format. The gradients a
 of the sum of the output times another such tensor.
 """
 
-import json
-import re
 import warnings
-from pathlib import Path
 
 import torch
+from store import store
 from torch import nn
 
 CAUSAL = {"attn_mask": nn.Transformer.generate_square_subsequent_mask(4).double()}
@@ -131,15 +129,7 @@ def main() -> None:
     """Write the file next to this script."""
     warnings.simplefilter("error")
     golden = {"torch": torch.__version__, "cases": {k: result(k) for k in CASES}}
-    # Each innermost list of numbers on one line.
-    text = re.sub(
-        r"\[[^\[\]]*\]",
-        lambda found: " ".join(found[0].split()),
-        json.dumps(golden, indent=1),
-    )
-    path = Path(__file__).with_name("torch_nn.json")
-    path.write_text(text + "\n", encoding="utf-8")
-    print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")
+    store(golden, "torch_nn.json")
 
 
 if __name__ == "__main__":

@@ -22,16 +22,7 @@ from deepopt_lib.schedules import cosine, step, warmup
 from deepopt_lib.types import Array, Params, Rule
 from tests.library.test_rules_properties import RULES, leaves, takes
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not wait for the disk: only the power going off could tell."""
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "run.safetensors"
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def rng(seed: int = 0) -> np.random.Generator:

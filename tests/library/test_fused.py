@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 from deepopt_lib import fused as fused_module
 from deepopt_lib import optimizer, rules, schedules
 from deepopt_lib.checked import Checked
-from deepopt_lib.fused import FusedRule, arrays, fused, numba_is_installed
+from deepopt_lib.fused import FusedRule, fused, numba_is_installed
 from deepopt_lib.losses import cross_entropy
 from deepopt_lib.nn import conv_net, init_conv_net, init_mlp
 from deepopt_lib.optimizer import FusedState, Optimizer
 from deepopt_lib.rules import Adam, Momentum, Orthogonalize, WeightDecay, chain
+from deepopt_lib.states import arrays
 from deepopt_lib.train import History, fit
 from deepopt_lib.tree import pack
 from deepopt_lib.types import Array, Params, Rule

@@ -24,6 +24,9 @@ from deepopt_lib.schedules import cosine, warmup
 from deepopt_lib.train import History, fit
 from deepopt_lib.tree import clip_by_global_norm
 from deepopt_lib.types import Array, Grads, Params
+from tests.library.test_rules_properties import leaves
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 X = np.random.default_rng(1).standard_normal((23, 4))
 Y = np.random.default_rng(2).integers(0, 3, 23)
@@ -76,22 +79,6 @@ class Run:
         rng = arguments.pop("rng", self.rng)
         params = arguments.pop("params", self.params)
         return fit(self.loss, params, rng=rng, **arguments)
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "run.safetensors"
-
-
-def leaves(state: Any) -> list[Array]:
-    if isinstance(state, tuple):
-        return [leaf for part in state for leaf in leaves(part)]
-    return [] if state is None else [np.asarray(state)]
 
 
 def bits(history: History) -> list[Any]:
