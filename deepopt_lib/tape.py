@@ -114,10 +114,10 @@ def primitive(
         parents = [(a, vjp) for a, vjp in pairs if isinstance(a, Var)]
         if not parents:
             return out
-        for a, vjp in parents:
-            if vjp is None:
+        for i, vjp in enumerate(vjps):
+            if vjp is None and isinstance(args[i], Var):
                 what = f"{rule.__name__} has no derivative with respect to"
-                raise ValueError(f"{what} argument {args.index(a)}")
+                raise ValueError(f"{what} argument {i}")
         return Var(out, parents[0][0].tape, parents)
 
     PRIMITIVES[rule.__name__] = op
