@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-__all__ = ["Arrays", "checksum", "read", "write"]
+__all__ = ["Arrays", "checksum", "read", "replace", "write"]
 
 FORMAT = "deepopt_lib 1"
 
@@ -47,7 +47,7 @@ def write(path: str, arrays: Arrays, text: str) -> None:
     except (SafetensorError, TypeError) as error:
         raise ValueError(f"{path} cannot be written: {error}") from None
     try:
-        _replace(path, data)
+        replace(path, data)
     except OSError as error:
         reason = f"cannot write the checkpoint: {error.strerror}"
         raise OSError(error.errno, reason, path) from None
@@ -96,7 +96,8 @@ def checksum(arrays: Arrays, text: str = "") -> int:
     return crc
 
 
-def _replace(path: str, data: bytes) -> None:
+def replace(path: str, data: bytes) -> None:
+    """Write bytes under a temporary name, sync, and rename: all of it or nothing."""
     target = os.path.realpath(path)  # a link stays a link
     folder, name = os.path.split(target)
     for left in os.listdir(folder):  # by processes that were killed

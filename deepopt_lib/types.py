@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "Grads", "Params", "Rule", "Schedule", "State"]
+__all__ = ["Array", "Code", "Codec", "Grads", "Params", "Rule", "Schedule", "State"]
 
 Array = NDArray[np.floating[Any]]
 """A floating-point NumPy array of any shape."""
@@ -21,6 +21,9 @@ Grads = dict[str, Array]
 
 State = Any
 """What a rule remembers for one parameter: None, an array, or a tuple of arrays."""
+
+Code = tuple[NDArray[Any], ...]
+"""What a codec stores instead of an array: a tuple of arrays and nothing else."""
 
 Schedule = Callable[[int], float]
 """A learning rate as a function of the step, counted from 1."""
@@ -46,4 +49,21 @@ class Rule(Protocol):
 
     def update(self, g: Array, s: State, w: Array, t: int, /) -> tuple[Array, State]:
         """Return the direction and the next state at step ``t`` = 1, 2, ..."""
+        ...
+
+
+@runtime_checkable
+class Codec(Protocol):
+    """A way to store an array in fewer bytes, and to read an approximation back.
+
+    A code is a tuple of arrays, so that its size is the sum of their ``nbytes``:
+    scales, tables and the shape are counted because they are there.
+    """
+
+    def encode(self, x: Array, /) -> Code:
+        """Return the code of ``x``, any shape."""
+        ...
+
+    def decode(self, code: Any, /) -> Array:
+        """Return the array that a code stands for."""
         ...
