@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import costs, limits, networks, steps
+from benchmarks import compressed, costs, limits, networks, steps
 from benchmarks.timing import pin
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -26,9 +26,11 @@ def write(results: dict[str, Any]) -> None:
 def main() -> None:
     """Measure what the command line asks for; write a file only if that is all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parts = ["limits", "rules", "steps", "packed", "networks", "costs"]
+    parts = ["limits", "rules", "steps", "packed", "networks", "compressed", "costs"]
     parser.add_argument("part", nargs="?", choices=parts, help="measure only this")
-    parser.add_argument("--only", default="", help="rules or networks with this name")
+    parser.add_argument(
+        "--only", default="", help="rules, networks or layers with this name"
+    )
     arguments = parser.parse_args()
     pin()
     torch.set_num_threads(1)
@@ -36,6 +38,7 @@ def main() -> None:
         "limits": limits.limits,
         "packed": steps.measure_packed,
         "networks": lambda: networks.measure(arguments.only),
+        "compressed": lambda: compressed.measure(arguments.only),
         "costs": costs.measure,
         "rules": steps.measure_rules,
         "steps": lambda: steps.measure(arguments.only),

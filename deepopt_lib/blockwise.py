@@ -29,7 +29,7 @@ def table(name: str, bits: int, signed: bool = True) -> tuple[float, ...]:
     - ``"dynamic"``: the dynamic code (Dettmers 2016; Dettmers et al. 2022, section 2.1,
       without a sign for what is never negative). A decade below 1 for each bit, and in
       each decade half as many values as in the one above, evenly spaced; and 0 and 1.
-    - ``"normal"``: NormalFloat (Dettmers et al. 2023, eq. 4, nf4 for 4 bits): the
+    - ``"normal"``: NormalFloat (Dettmers et al. 2023, section 3, nf4 for 4 bits): the
       quantiles of the normal distribution, with an exact 0. Always signed.
     - ``"linear"``: evenly spaced, with an exact 0: the control.
     """
@@ -55,7 +55,7 @@ def table(name: str, bits: int, signed: bool = True) -> tuple[float, ...]:
 
 
 class BlockwiseCode(NamedTuple):
-    """Packed places in the table, the largest size in every block, and the sign."""
+    """Packed places in the table, a scale for every block, and which table it is."""
 
     packed: NDArray[np.uint8]
     scale: Array
@@ -70,12 +70,14 @@ class BlockwiseCode(NamedTuple):
 
 @dataclass(frozen=True)
 class Blockwise(Coder):
-    """Code each entry by the nearest of 2**bits values, times its block's largest size.
+    """Code each entry by the nearest of 2**bits values, times the scale of its block.
 
     Dettmers et al. (2022), section 2; ``grid`` is the name of a `table`, ``block`` a
-    number of consecutive entries. An array without negative entries gets the unsigned
-    table. ``Blockwise()`` is the 8-bit code for optimizer states, ``Blockwise("normal",
-    4, 64)`` is nf4. Stored: ``bits/8 + itemsize/block`` bytes an entry, and 9 or so.
+    number of consecutive entries. The scale is the block's largest size; with the
+    dynamic table, which has a 1 and no -1, it takes that entry's sign as well. An array
+    without negative entries gets the unsigned table. ``Blockwise()`` is the 8-bit code
+    for optimizer states, ``Blockwise("normal", 4, 64)`` is nf4. Stored:
+    ``bits/8 + itemsize/block`` bytes an entry, and the sign and the shape.
 
     Raises
     ------
@@ -105,8 +107,11 @@ class Blockwise(Coder):
         """Return the code of ``x``, any shape."""
         check_array(x)
         blocks = _blocks(x, self.block)
-        scale = np.abs(blocks).max(axis=1, keepdims=True)
-        unit = blocks / np.where(scale > 0, scale, 1)
+        largest = np.abs(blocks).argmax(axis=1)[:, None]
+        scale = np.take_along_axis(blocks, largest, axis=1)
+        if self.grid != "dynamic":  # the other tables have a -1
+            scale = np.abs(scale)
+        unit = blocks / np.where(scale == 0, 1, scale)
         signed = bool(x.min() < 0) or self.grid == "normal"
         codes = _nearest(unit, self.grid, self.bits, signed)
         packed = pack_bits(codes.ravel()[: x.size], self.bits)

@@ -35,7 +35,7 @@ def percentile(lines: Array, bits: int, symmetric: bool) -> Range:
 
 
 def mse(lines: Array, bits: int, symmetric: bool) -> Range:
-    """Cover the range with the smallest squared error (Nagel et al. 2021, eq. 8).
+    """Cover the range with the smallest squared error (Nagel et al. 2021, section 3.1).
 
     Found for each line among 81 fractions of the full one, from 1 down to 0.2. At most
     as large an error as `minmax`, which is one of them.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from deepopt_lib.checked import is_int
 from deepopt_lib.types import Array
 
-__all__ = ["CODECS", "Coder", "nbytes"]
+__all__ = ["CODECS", "Coder", "nbytes", "shape_of"]
 
 CODECS: dict[str, type[Coder]] = {}
 """Every codec of the library by name; the tests check the promises of each."""

@@ -59,16 +59,18 @@ def code_lengths(counts: Ints) -> NDArray[np.uint8]:
     Raises
     ------
     ValueError
-        If all counts are 0, or one is negative.
+        If all counts are 0, one is negative, or more than 2**16 symbols occur.
     """
     counts = np.asarray(counts).astype(np.int64)
     if counts.ndim != 1 or not counts.size or counts.min() < 0 or not counts.any():
         raise ValueError("counts must be ints >= 0 of at least one symbol")
+    if np.count_nonzero(counts) > 2**LONGEST:
+        raise ValueError(f"more than {2**LONGEST} symbols have no words that short")
     while True:
         lengths = _lengths(counts)
         if lengths.max() <= LONGEST:
             return lengths
-        counts = np.where(counts > 0, counts // 2 + 1, 0)
+        counts = (counts + 1) // 2  # in the end all are 1
 
 
 def _lengths(counts: Ints) -> NDArray[np.uint8]:
@@ -105,8 +107,11 @@ def huffman(symbols: Ints, alphabet: int) -> HuffmanCode:
     Raises
     ------
     ValueError
-        If there are no symbols, or one is outside of the alphabet.
+        If there are no symbols, or one is outside of the alphabet, which has at most
+        2**16 symbols.
     """
+    if not is_int(alphabet) or not 1 <= alphabet <= 2**16:
+        raise ValueError(f"alphabet must be an int in [1, {2**16}], got {alphabet!r}")
     flat = np.ravel(symbols).astype(np.int64)
     if not flat.size or flat.min() < 0 or flat.max() >= alphabet:
         raise ValueError(
@@ -153,7 +158,7 @@ def unhuffman(code: HuffmanCode) -> NDArray[np.uint16]:
         found: list[int] = []
         while place - begin < len(steps) and len(found) < count:
             found.append(place - begin)
-            place += steps[place - begin] or size  # no word: far out
+            place += steps[place - begin] or size + 1  # no word: far out
         count -= len(found)
         out.append(starts[found])
     if count or -(-place // 8) != code.packed.size:

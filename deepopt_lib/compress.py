@@ -21,7 +21,7 @@ from safetensors.numpy import save as to_bytes
 from tqdm import tqdm
 
 from deepopt_lib import data
-from deepopt_lib.codec import check_bits, nbytes
+from deepopt_lib.codec import check_array, check_bits, nbytes
 from deepopt_lib.deep_compression import (
     Model,
     Packed,
@@ -138,6 +138,8 @@ def _compress(words: list[str]) -> None:
     matrices = [k for k, w in params.items() if w.ndim == 2 and w.dtype.kind == "f"]
     if not matrices:
         raise ValueError(f"{options.weights} has no floating-point matrix")
+    for k in matrices:
+        check_array(params[k], k)
     if options.prune:
         choose = global_masks if options.together else layer_masks
         params = apply_masks(params, choose(params, options.prune, matrices))
@@ -187,8 +189,9 @@ def _report(model: Model, params: Params, others: Params) -> None:
         shape = "x".join(map(str, w.shape)) or "-"
         line = f"{name:24}{shape:>14}{kept:>8}{size:>10,}{bits:>12}"
         if name in others and others[name].shape == w.shape:
-            scale = np.linalg.norm(others[name]) or 1.0
-            line += f"{np.linalg.norm(w - others[name]) / scale:>8.3f}"
+            a, b = w.astype(np.float64), others[name].astype(np.float64)
+            error = np.linalg.norm(a - b) / (np.linalg.norm(b) or 1.0)
+            line += f"{error:>8.3f}"
         print(line + ("" if isinstance(model[name], Packed) else "  as it was"))
 
 
@@ -206,7 +209,11 @@ def _restore(words: list[str]) -> None:
     parser.add_argument("--out", required=True, help="the file to write")
     options = parser.parse_args(words)
     params: dict[str, NDArray[Any]] = decompress(read(options.model))
-    replace(options.out, to_bytes(params))
+    try:
+        content = to_bytes(params)
+    except SafetensorError as error:
+        raise ValueError(f"{options.out} cannot be written: {error}") from None
+    replace(options.out, content)
     print(f"{options.out}: {nbytes(params):,} bytes of arrays")
 
 

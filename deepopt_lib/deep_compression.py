@@ -35,6 +35,8 @@ __all__ = [
 
 MAGIC = b"DCZ1"
 GAP_BITS = range(2, 13)  # what `pack` tries
+# What a header raises that says something else than `write` writes.
+MALFORMED = (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError)
 
 
 class Packed(NamedTuple):
@@ -108,6 +110,8 @@ def unpack(code: Packed) -> Array:
         raise ValueError(
             f"{places.size} gaps and {labels.size} values for {size} places"
         )
+    if labels.max() > code.centers.size:
+        raise ValueError(f"value {labels.max()} of {code.centers.size}")
     out = np.zeros(size, code.centers.dtype)
     out[places] = np.concatenate([np.zeros(1, out.dtype), code.centers])[labels]
     return out.reshape(code.shape)
@@ -200,7 +204,9 @@ def read(path: str | os.PathLike[str]) -> Model:
                 arrays.append(np.frombuffer(body, dtype, count, place).copy())
                 place += arrays[-1].nbytes
             model[name] = _build(entry, arrays)
-    except (AttributeError, TypeError, ValueError) as error:
+        if place != len(body):
+            raise ValueError(f"{len(body) - place} bytes are left over")
+    except MALFORMED as error:
         raise ValueError(f"{path} is no model of this version: {error}") from None
     return model
 

@@ -93,7 +93,7 @@ def randomized(
 def activation_aware(W: Array, x: Array, r: int, damp: float = 1e-6) -> Factors:
     """Return the factors of rank r with the least error in ``x @ W``, not in W.
 
-    Wang et al. (2024), SVD-LLM, eqs. 2 to 4: with ``C.T @ C = x.T @ x`` the error is
+    Wang et al. (2024), SVD-LLM: with ``C.T @ C = x.T @ x`` the error is
     ``|C @ (W - U @ V)|``, so that the SVD of ``C @ W`` is cut and C taken out again.
     x (samples, n_in) are inputs of the layer; ``damp`` of the mean diagonal is added
     where they do not span everything.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from deepopt_lib.checked import is_number
+from deepopt_lib.checked import is_int, is_number
 from deepopt_lib.codec import check_array
 from deepopt_lib.nm import check_nm
 from deepopt_lib.prune import check_sparsity, top_share
@@ -96,6 +96,8 @@ def sparsegpt(
     """
     _check_layer(W, x)
     check_sparsity(sparsity)
+    if not is_int(block) or block < 1:
+        raise ValueError(f"block must be an int >= 1, got {block!r}")
     if nm is not None:
         check_nm(*nm, len(W))
         block, sparsity = nm[1], 1 - nm[0] / nm[1]

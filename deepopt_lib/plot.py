@@ -59,6 +59,11 @@ LOOKS: dict[str, Look] = {
     "AMSGrad": Look(GREEN, ":", "p"),
     "Lion": Look(PINK, ":", "*"),
     "Muon": Look(PINK, "-.", "h"),
+    "pruned": Look(BLUE, "-.", "o"),
+    "quantized": Look(VERMILION, "-", "s"),
+    "shared": Look(GREEN, "-", "D"),
+    "low rank": Look(PINK, "-", "v"),
+    "Deep Compression": Look(GREEN, "-", "*"),
     "control": Look(GRAY, "-", "."),
 }
 """How each method is drawn, everywhere in the book."""

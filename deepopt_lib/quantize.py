@@ -86,7 +86,8 @@ class Affine(Coder):
     Raises
     ------
     ValueError
-        If an argument is out of range, or an array is empty, not finite, not floating.
+        If an argument is out of range, or an array is empty, not finite, not float32 or
+        float64.
     """
 
     bits: int = 8
@@ -106,7 +107,7 @@ class Affine(Coder):
 
     def fit(self, x: Array) -> Grid:
         """Return the grid for an array: one line for each scale."""
-        lines = self._lines(check_array(x))
+        lines = self._lines(_check(x))
         top = 2**self.bits - 1
         if self.symmetric and self.bits == 1:
             scale = _not_zero(np.abs(lines).mean(axis=1, keepdims=True))
@@ -122,7 +123,7 @@ class Affine(Coder):
 
     def encode(self, x: Array, /, grid: Grid | None = None) -> AffineCode:
         """Return the code of ``x``, on its own grid or on a given one."""
-        check_array(x)
+        _check(x)
         grid = self.fit(x) if grid is None else grid
         codes = self._back(grid.codes(self._lines(x)), x.shape)
         zero = np.zeros(0, np.uint16) if self.symmetric else grid.zero
@@ -139,7 +140,7 @@ class Affine(Coder):
 
     def round(self, x: Array, /, grid: Grid | None = None) -> Array:
         """Return the nearest values on the grid, without packing them."""
-        check_array(x)
+        _check(x)
         grid = self.fit(x) if grid is None else grid
         return self._back(grid.values(grid.codes(self._lines(x))), x.shape)
 
@@ -170,12 +171,20 @@ class Affine(Coder):
 
 
 def sqnr(x: Array, rounded: Array) -> float:
-    """Return the signal-to-quantization-noise ratio in dB, 10*log10(|x|**2/|error|**2).
+    """Return the signal-to-quantization-noise ratio in dB.
+
+    ``10 * log10(sum(x**2) / sum((x - rounded)**2))``.
 
     Infinite where nothing is lost.
     """
     noise = float(np.sum((x - rounded) ** 2))
     return float(10 * np.log10(np.sum(x**2) / noise)) if noise else float("inf")
+
+
+def _check(x: Array) -> Array:
+    if check_array(x).dtype.itemsize < 4:
+        raise ValueError(f"x must be float32 or float64 for a grid, got {x.dtype}")
+    return x
 
 
 def _not_zero(scale: Array) -> Array:

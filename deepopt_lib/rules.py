@@ -16,6 +16,7 @@ import numpy as np
 from deepopt_lib.checked import Checked
 from deepopt_lib.compose import Chain, MatrixOr, chain
 from deepopt_lib.muon import Orthogonalize
+from deepopt_lib.quantized import Quantized
 from deepopt_lib.types import Array
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "MatrixOr",
     "Momentum",
     "Orthogonalize",
+    "Quantized",
     "RMSprop",
     "WeightDecay",
     "chain",

@@ -10,60 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepopt_lib.checked import is_int
-from deepopt_lib.codec import Coder, check_array, nbytes, shape_of
+from deepopt_lib.codec import Coder, nbytes, shape_of
+from deepopt_lib.kmeans import STARTS, k_means
 from deepopt_lib.packing import pack_bits, unpack_bits
 from deepopt_lib.primitives import transpose
+from deepopt_lib.tape import Result, primitive
 from deepopt_lib.types import Array
 
-__all__ = ["Codebook", "CodebookCode", "hash_places", "k_means", "sum_shared", "tie"]
-
-STARTS = ("linear", "density", "random")
-
-
-def k_means(
-    values: Array,
-    k: int,
-    start: str = "linear",
-    rng: np.random.Generator | None = None,
-    iterations: int = 100,
-) -> tuple[Array, NDArray[np.intp]]:
-    """Return k centers, in order, and the nearest center of each number.
-
-    Lloyd (1982) on a line, until nothing moves. Han et al. (2016), section 3.2, start
-    from evenly spaced centers (``"linear"``), from quantiles (``"density"``) or from
-    entries drawn by ``rng`` (``"random"``). A center that loses all entries stays.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer numbers than centers, or an argument is out of range.
-    """
-    check_array(values, "values")
-    if not is_int(k) or not 1 <= k <= values.size:
-        raise ValueError(
-            f"k must be an int in [1, {values.size}], the number of values, got {k!r}"
-        )
-    flat = np.sort(values, axis=None)
-    if start == "linear":
-        centers = np.linspace(flat[0], flat[-1], k, dtype=flat.dtype)
-    elif start == "density":
-        centers = np.quantile(flat, (np.arange(k) + 0.5) / k).astype(flat.dtype)
-    elif start == "random" and rng is not None:
-        centers = np.sort(rng.choice(flat, k, replace=False))
-    else:
-        raise ValueError(f"start must be in {STARTS}, 'random' with rng, got {start!r}")
-    sums = np.concatenate([[0], np.cumsum(flat, dtype=np.float64)])
-    for _ in range(iterations):
-        # On a line each center owns a span of the sorted values.
-        edges = np.searchsorted(flat, (centers[:-1] + centers[1:]) / 2)
-        ends = np.concatenate([[0], edges, [flat.size]])
-        counts = np.diff(ends)
-        means = (sums[ends[1:]] - sums[ends[:-1]]) / np.maximum(counts, 1)
-        moved = np.where(counts > 0, means, centers).astype(flat.dtype)
-        if np.array_equal(moved, centers):
-            break
-        centers = np.sort(moved)
-    return centers, np.searchsorted((centers[:-1] + centers[1:]) / 2, values)
+__all__ = [
+    "Codebook",
+    "CodebookCode",
+    "hash_places",
+    "k_means",
+    "spread",
+    "sum_shared",
+    "tie",
+]
 
 
 def sum_shared(g: Array, labels: NDArray[Any], k: int) -> Array:
@@ -72,6 +34,18 @@ def sum_shared(g: Array, labels: NDArray[Any], k: int) -> Array:
     Han et al. (2016), eq. 3. ``labels`` of the shape of ``g`` say who has which value.
     """
     return np.bincount(labels.ravel(), g.ravel(), minlength=k).astype(g.dtype)
+
+
+@primitive
+def spread(values: Any, *, places: Any, signs: Any = 1.0) -> Result:
+    """Return ``values[places] * signs``: many positions, few values (k,).
+
+    The derivative of a value is the sum over its positions (Chen et al. 2015).
+    ``places`` ints and ``signs`` of the shape of the output, or one number.
+    """
+    return values[places] * signs, (
+        lambda d: sum_shared(d * signs, places, len(values)),
+    )
 
 
 class CodebookCode(NamedTuple):
@@ -130,10 +104,10 @@ def hash_places(
 ) -> tuple[NDArray[np.intp], Array]:
     """Return which of ``buckets`` shared values each position has, and its sign.
 
-    Chen et al. (2015), eqs. 3 and 7: ``W[i, j] = sign[i, j] * values[place[i, j]]``.
+    Chen et al. (2015): ``W[i, j] = sign[i, j] * values[place[i, j]]``.
     Both come out of a hash of the position, so that nothing is stored but the values;
-    the hash is splitmix64, and the same on every machine. Train the values by
-    ``values[place] * sign``: the gradients of a bucket add up by themselves.
+    the hash is splitmix64, and the same on every machine. `spread` puts the values
+    where they belong.
 
     Raises
     ------

@@ -22,6 +22,8 @@ from deepopt_lib.autodiff import (
     top_eigenvalue,
     value_and_grad,
 )
+from deepopt_lib.sharing import spread
+from deepopt_lib.sparse import sparse_linear, to_format
 from deepopt_lib.types import Array, Grads, Params
 
 for found in pkgutil.iter_modules(deepopt_lib.__path__):
@@ -40,6 +42,8 @@ def positive(*shape: int, seed: int = 0) -> Array:
 
 
 LABELS = np.array([2, 0, 1, 1, 2])
+PLACES = np.array([[3, 0, 0], [1, 3, 0]])  # nobody has the value 2
+PATTERN = to_format(np.array([[1, 0, 1], [0] * 3, [0, 1, 0], [1, 1, 0.0]]), "CSR")
 Case = tuple[Callable[..., Any], tuple[Array, ...]]
 
 BROADCASTS = [
@@ -245,6 +249,17 @@ CASES: dict[str, list[Case]] = {
         for rate in (0.0, 0.3, 0.9)
     ]
     + [(lambda x: ad.dropout(x, rate=0.5, rng=None), (numbers(4, 5),))],
+    "sparse_linear": [
+        (
+            lambda *a: sparse_linear(*a, pattern=PATTERN),
+            several((batch, 4), (5,), (3,)),
+        )
+        for batch in (5, 1)
+    ],
+    "spread": [
+        (lambda v, s=signs: spread(v, places=PLACES, signs=s), (numbers(4),))
+        for signs in (1.0, -0.5, numbers(2, 3, seed=1))
+    ],
 }
 
 EVERY_CASE = [

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from deepopt_lib import rules, schedules
+from deepopt_lib.blockwise import Blockwise
 from deepopt_lib.optimizer import (
     Optimizer,
     OptimizerState,
@@ -34,6 +35,7 @@ from deepopt_lib.rules import (
     MatrixOr,
     Momentum,
     Orthogonalize,
+    Quantized,
     RMSprop,
     WeightDecay,
     chain,
@@ -82,6 +84,9 @@ def bad_hyper_parameters() -> list[Any]:
             elif field.type == "Rule":
                 message = f"{name} is not a rule"
                 values = [None, "Adam", Adam, 0.1]
+            elif field.type == "Codec":
+                message = f"{name} is not a codec"
+                values = [None, "Blockwise", Blockwise, 8]
             else:
                 assert name == "Chain.rules", f"{name}: say what a bad value is"
                 continue
@@ -94,7 +99,11 @@ def bad_hyper_parameters() -> list[Any]:
 
 @pytest.mark.parametrize(("cls", "name", "value", "message"), bad_hyper_parameters())
 def test_hyper_parameter(cls: Any, name: str, value: Any, message: str) -> None:
-    arguments = {"matrix": Adam(), "other": Adam()} if cls is MatrixOr else {}
+    needed: dict[type, dict[str, Any]] = {
+        MatrixOr: {"matrix": Adam(), "other": Adam()},
+        Quantized: {"rule": Adam()},
+    }
+    arguments = needed.get(cls, {})
     with pytest.raises(ValueError, match=message):
         cls(**{**arguments, name: value})
 
@@ -107,6 +116,7 @@ def test_replace_checks_too(cls: Any, name: str, value: Any, message: str) -> No
     required: dict[Any, dict[str, Any]] = {
         MatrixOr: {"matrix": Adam(), "other": Adam()},
         WeightDecay: {"lam": 0.1},
+        Quantized: {"rule": Adam()},
     }
     good = cls(**required.get(cls, {}))
     before = repr(good)
