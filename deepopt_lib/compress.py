@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import save as to_bytes
 from tqdm import tqdm
 
@@ -34,61 +33,15 @@ from deepopt_lib.losses import accuracy
 from deepopt_lib.masks import apply_masks
 from deepopt_lib.prune import check_sparsity, global_masks, layer_masks
 from deepopt_lib.sealed import replace
-from deepopt_lib.types import Array, Params
+from deepopt_lib.types import Params
+from deepopt_lib.weights import predict, read_weights
 
-__all__ = ["main", "predict", "read_weights"]
+__all__ = ["main"]
 
 USAGE = """\
 python -m deepopt_lib.compress WEIGHTS --prune SPARSITY --bits BITS --out MODEL
        python -m deepopt_lib.compress evaluate MODEL [--against WEIGHTS] [--data NAME]
        python -m deepopt_lib.compress restore MODEL --out WEIGHTS"""
-
-
-def read_weights(path: str) -> Params:
-    """Return the arrays of a safetensors file by name.
-
-    Raises
-    ------
-    ValueError
-        If it is no safetensors file, or has a type that NumPy has not (bfloat16).
-    OSError
-        If it cannot be read.
-    """
-    with open(path, "rb"):
-        pass  # an OSError from here names the file
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return {k: np.array(file.get_tensor(k)) for k in file.keys()}  # noqa: SIM118
-    except (SafetensorError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is no safetensors file for NumPy: {error}") from None
-
-
-def predict(params: Params, x: Array) -> Array:
-    """Return the logits of a relu MLP whose layers are found by their names.
-
-    ``"1.weight"`` (n_out, n_in) and ``"1.bias"`` as PyTorch names them, or ``"1.W"``
-    (n_in, n_out) and ``"1.b"`` as here, in the order of their names, numbers as
-    numbers. x (samples, n_in).
-
-    Raises
-    ------
-    ValueError
-        If the arrays are no such network for this x.
-    """
-    layers = [k for k in params if k.endswith((".weight", ".W"))]
-    layers.sort(key=lambda k: [int(p) if p.isdigit() else p for p in _split(k)])
-    for i, k in enumerate(layers):
-        torch = k.endswith(".weight")
-        W = params[k].T if torch else params[k]
-        b = params.get(k[: -len("weight")] + "bias" if torch else k[:-1] + "b")
-        if W.ndim != 2 or W.shape[0] != x.shape[1]:
-            raise ValueError(f"{k} is no layer for {x.shape[1]} inputs")
-        x = x @ W + (0 if b is None else b)
-        if i + 1 < len(layers):
-            x = np.maximum(x, 0)
-    if not layers:
-        raise ValueError(f"no array is named *.weight or *.W: {list(params)}")
-    return x
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -215,10 +168,6 @@ def _restore(words: list[str]) -> None:
         raise ValueError(f"{options.out} cannot be written: {error}") from None
     replace(options.out, content)
     print(f"{options.out}: {nbytes(params):,} bytes of arrays")
-
-
-def _split(name: str) -> list[str]:
-    return re.split(r"(\d+)", name)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from deepopt_lib import deep_compression as dc
-from deepopt_lib.compress import main, predict, read_weights
+from deepopt_lib.compress import main
 from deepopt_lib.data import mnist5k
 from deepopt_lib.types import Array, Params
+from deepopt_lib.weights import predict, read_weights
 
 pytestmark = pytest.mark.usefixtures("quick")
 TORCH = Path(__file__).parents[1] / "golden" / "torch_mlp.safetensors"

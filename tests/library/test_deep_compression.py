@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from deepopt_lib.codec import nbytes
-from deepopt_lib.compress import predict
 from deepopt_lib.deep_compression import (
-    GAP_BITS,
     Model,
     Packed,
     compress,
@@ -26,8 +24,10 @@ from deepopt_lib.deep_compression import (
     unpack,
     write,
 )
+from deepopt_lib.packed import GAP_BITS
 from deepopt_lib.prune import magnitude, top_share
 from deepopt_lib.types import Array, Params
+from deepopt_lib.weights import predict
 
 pytestmark = pytest.mark.usefixtures("quick")
 modest = settings(max_examples=40, deadline=None, derandomize=True, database=None)
