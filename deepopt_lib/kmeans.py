@@ -67,9 +67,9 @@ def k_means(
 
 
 def _limits(centers: Array) -> Array:
-    """Return the largest number that each center owns: halfway, below the next one."""
-    half = centers / np.float64(2)
-    limits: Array = np.minimum(
-        half[:-1] + half[1:], np.nextafter(centers[1:], -np.inf, dtype=centers.dtype)
-    )
+    """Return the largest number that is nearest to each center but the last."""
+    half = centers / np.float64(2)  # of large numbers, even the sum is finite
+    middle = half[:-1] + half[1:]
+    rounded_up = middle - centers[:-1] > centers[1:] - middle
+    limits: Array = np.where(rounded_up, np.nextafter(middle, -np.inf), middle)
     return limits

@@ -117,7 +117,7 @@ def hash_places(
     size = int(np.prod(shape))
     if not is_int(buckets) or not 1 <= buckets <= size:
         raise ValueError(f"buckets must be an int in [1, {size}], got {buckets!r}")
-    z = np.arange(1, size + 1, dtype=np.uint64) + np.uint64(seed) * np.uint64(size)
+    z = np.arange(1, size + 1, dtype=np.uint64) + np.uint64(seed * size % 2**64)
     z *= np.uint64(0x9E3779B97F4A7C15)  # wraps, as it should
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -24,6 +24,7 @@ from deepopt_lib.deep_compression import (
     unpack,
     write,
 )
+from deepopt_lib.kmeans import k_means
 from deepopt_lib.packed import GAP_BITS
 from deepopt_lib.prune import magnitude, top_share
 from deepopt_lib.types import Array, Params
@@ -88,9 +89,25 @@ def test_zeros_stay_and_all_others_get_the_nearest_value(
     np.testing.assert_array_equal(unpack(pack(back, n_bits)), back)
 
 
-@pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.9, 0.995])
-def test_the_smallest_code_is_chosen(sparsity: float) -> None:
-    w = sparse((100, 60), sparsity)
+def test_one_value_is_left_for_fillers_and_the_start_is_handed_on() -> None:
+    w = sparse((40, 30)).round(3)
+    kept = w[w != 0]
+    for start in ("linear", "density"):
+        centers, _ = k_means(kept, 7, start)
+        np.testing.assert_array_equal(pack(w, 3, start=start).centers, centers)
+        code = compress({"w": w}, 3, start=start)["w"]
+        assert isinstance(code, Packed)
+        np.testing.assert_array_equal(code.centers, centers)
+    four = np.array([[0.5, 0.0, 1.0], [2.0, 0.0, 4.0]])
+    assert pack(four, 2).centers.size == 3
+    assert pack(four, 3).centers.tolist() == [0.5, 1.0, 2.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("sparsity", "rows"), [(0.0, 100), (0.5, 100), (0.9, 100), (0.995, 4000)]
+)
+def test_the_smallest_code_is_chosen(sparsity: float, rows: int) -> None:
+    w = sparse((rows, 60), sparsity)
     sizes = {b: pack(w, 4, gap_bits=b).nbytes for b in range(1, 17)}
     best = pack(w, 4)
     assert best.nbytes == min(sizes[b] for b in range(2, 13))

@@ -108,6 +108,33 @@ def test_float16_neither_overflows_nor_counts_in_float16() -> None:
     np.testing.assert_array_equal(centers, even)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_neighbors_among_the_floating_point_numbers(dtype: Any) -> None:
+    """Halfway between two centers is rounded, in one case to the second of them."""
+    ulp = np.finfo(dtype).eps
+    for n, k, places, labels in (
+        (4, 4, [0, 1, 3, 4], [0, 1, 1, 2, 3]),
+        (6, 3, [0, 3, 6], [0, 0, 1, 1, 1, 2, 2]),
+    ):
+        values = np.array([1 + i * ulp for i in range(n + 1)], dtype)
+        centers, found = k_means(values, k, iterations=0)
+        np.testing.assert_array_equal(centers, values[places])
+        assert found.tolist() == labels
+
+
+def test_an_entry_halfway_counts_where_its_label_says() -> None:
+    """From 0 and 8; then 4 is halfway between 2 and 6, and belongs to the first."""
+    centers, labels = k_means(np.array([0.0, 3.0, 3.0, 4.0, 8.0]), 2)
+    np.testing.assert_array_equal(centers, [2.5, 8.0])
+    assert labels.tolist() == [0, 0, 0, 0, 1]
+
+
+def test_a_center_without_entries_stays() -> None:
+    values = np.array([10.0, 10.25, 10.5, 11.0, 19.0, 19.5, 19.75, 20.0])
+    centers, _ = k_means(values, 3)
+    np.testing.assert_array_equal(centers, [10.4375, 15.0, 19.5625])
+
+
 @pytest.mark.parametrize("start", ["linear", "density", "random"])
 @pytest.mark.parametrize(
     ("values", "k"), [(np.full((2, 3), 7.5), 4), (np.array([7.5]), 1), (7.5, 1)]
