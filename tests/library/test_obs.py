@@ -71,6 +71,24 @@ def test_the_sweep_follows_the_pattern() -> None:
     assert output_error(W, out, X) < output_error(W, masked, X)
 
 
+def test_the_sweep_chooses_by_the_cost_of_what_is_left() -> None:
+    """The score of OBS at each input, with the inputs before it already gone."""
+    H = hessian(X, TINY)
+    spread = [np.linalg.inv(H[i:, i:])[0, 0] for i in range(12)]
+    kept = top_share(W**2 / np.array(spread)[:, None], 0.5)
+    out = sparsegpt(W, X, 0.5, block=12, damp=TINY)
+    np.testing.assert_array_equal(out != 0, kept)
+    assert (kept != top_share(magnitude(W), 0.5)).any()
+
+
+def test_the_last_input_takes_over_what_it_can() -> None:
+    """Two inputs, the first removed: the second is the least-squares solution."""
+    x = np.array([[1.0, 0.5], [0.5, 1.0], [1.0, 1.0]])
+    out = sparsegpt(np.array([[0.1], [1.0]]), x, 0.5, block=2, damp=TINY)
+    best = np.linalg.lstsq(x[:, 1:], x @ [0.1, 1.0], rcond=None)[0]
+    np.testing.assert_allclose(out[:, 0], [0.0, best[0]], rtol=1e-6)
+
+
 def test_without_correlations_nothing_moves() -> None:
     """Orthogonal inputs of one size: the sweep is magnitude pruning, or rounding."""
     Q = np.linalg.qr(rng.standard_normal((50, 12)))[0]

@@ -70,6 +70,12 @@ def test_blocks_stay_or_go_as_a_whole() -> None:
     assert set(np.argsort(-norms)[:2]) == set(np.flatnonzero(tiles[:, 0]))
 
 
+def test_blocks_are_compared_by_their_squares() -> None:
+    score = np.array([[3.0, 0.0], [2.0, 2.0]])  # 9 against 8, but 3 against 4
+    kept = top_blocks(score, (1, 2), 0.5)
+    assert kept.tolist() == [[True, True], [False, False]]
+
+
 def test_one_threshold_for_all_or_one_for_each() -> None:
     params = {"a": W, "b": 10 * W, "bias": W[0]}
     each = layer_masks(params, 0.5, ["a", "b"])
