@@ -119,12 +119,11 @@ class Blockwise(Coder):
 
     def decode(self, code: BlockwiseCode, /) -> Array:
         """Return the values, in the dtype of the scale."""
-        shape = tuple(int(n) for n in code.shape)
-        n = int(np.prod(shape))
+        n = int(np.prod(code.shape))
         values = table(self.grid, self.bits, bool(code.signed))
         codes = _blocks(unpack_bits(code.packed, self.bits, n), self.block)
         blocks = np.array(values, code.scale.dtype)[codes] * code.scale[:, None]
-        x: Array = blocks.ravel()[:n].reshape(shape)
+        x: Array = blocks.ravel()[:n].reshape(code.shape)
         return x
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,22 +27,20 @@ def nbytes(code: Any) -> int:
     return sum(nbytes(part) for part in parts)
 
 
-class Coder:
+class Coder(ABC):
     """Base of the codecs: frozen dataclasses with ``encode`` and ``decode``."""
-
-    names: ClassVar[dict[str, type[Coder]]] = CODECS
 
     def __init_subclass__(cls) -> None:
         """Put the class on the list."""
         CODECS[cls.__name__] = cls
 
+    @abstractmethod
     def encode(self, x: Array, /) -> Any:
         """Return the code of ``x``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(self, code: Any, /) -> Array:
         """Return the array that ``code`` stands for."""
-        raise NotImplementedError
 
     def round(self, x: Array, /) -> Array:
         """Return what is left of ``x`` after coding and decoding, in the dtype of x."""
@@ -61,6 +60,14 @@ def check_array(x: Any, name: str = "x", ndim: int | None = None) -> Array:
         bad = int(x.size - np.isfinite(x).sum())
         raise ValueError(f"{name} has {bad} entries that are NaN or infinite")
     return x
+
+
+def check_layer(W: Any, x: Any) -> None:
+    """Refuse a matrix (n_in, n_out) and inputs that are not (samples, n_in)."""
+    check_array(W, "W", ndim=2)
+    check_array(x, "x", ndim=2)
+    if x.shape[1] != len(W):
+        raise ValueError(f"x must be (samples, {len(W)}), got {x.shape}")
 
 
 def check_bits(bits: Any, name: str = "bits", most: int = 16) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepopt_lib.checked import is_int
-from deepopt_lib.codec import nbytes
+from deepopt_lib.codec import check_bits, nbytes
 
 __all__ = [
     "HuffmanCode",
@@ -178,8 +178,7 @@ def to_gaps(places: Ints, bits: int) -> tuple[NDArray[np.uint16], NDArray[np.boo
     ValueError
         If the places do not increase from 0 on, or ``bits`` is outside [1, 16].
     """
-    if not is_int(bits) or not 1 <= bits <= 16:
-        raise ValueError(f"bits must be an int in [1, 16], got {bits!r}")
+    check_bits(bits)
     skipped = np.diff(np.asarray(places, np.int64), prepend=-1) - 1
     if np.any(skipped < 0):
         raise ValueError("places must increase, from 0 on")

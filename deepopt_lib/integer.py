@@ -107,7 +107,7 @@ def integer_mlp(params: Params, x: Array) -> IntegerNetwork:
         x = x @ W + b
         x = np.maximum(x, 0) if i < depth else x
         out, scales = activations.fit(x), weights.fit(W)
-        codes = (scales.codes(W.T).astype(np.int32) - scales.zero).T  # (n_in, n_out)
+        codes = (scales.codes(W.T) - scales.zero).T.astype(np.int32)  # (n_in, n_out)
         unit = scale_in * scales.scale[:, 0]  # of a product
         bias = np.rint(b / unit).astype(np.int32) - int(zero_in) * codes.sum(axis=0)
         factor, shift = multiplier(unit / out.scale[0, 0])

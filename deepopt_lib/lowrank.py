@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deepopt_lib.checked import is_int, is_number
-from deepopt_lib.codec import Coder, check_array, nbytes
+from deepopt_lib.codec import Coder, check_array, check_layer, nbytes
 from deepopt_lib.primitives import relu
 from deepopt_lib.types import Array
 
@@ -104,9 +104,7 @@ def activation_aware(W: Array, x: Array, r: int, damp: float = 1e-6) -> Factors:
         If ``r`` is not an int in [1, min(shape)], or x does not fit W.
     """
     check_rank(W, r)
-    check_array(x, "x", ndim=2)
-    if x.shape[1] != len(W):
-        raise ValueError(f"x must be (samples, {len(W)}), got {x.shape}")
+    check_layer(W, x)
     gram = x.T @ x
     gram = gram + damp * np.mean(np.diag(gram)) * np.eye(len(W), dtype=W.dtype)
     C = np.linalg.cholesky(gram).T  # upper triangular

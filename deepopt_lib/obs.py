@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from deepopt_lib.checked import is_int, is_number
-from deepopt_lib.codec import check_array
+from deepopt_lib.codec import check_array, check_layer
 from deepopt_lib.nm import check_nm
 from deepopt_lib.prune import check_sparsity, top_share
 from deepopt_lib.quantize import Affine, AffineCode
@@ -57,7 +57,7 @@ def obs(W: Array, x: Array, sparsity: float, damp: float = DAMP) -> Array:
     for one entry at a time, ``n_in**3`` operations an output (Frantar and Alistarh
     2022). Returns the new W, with ``round(n_in * (1 - sparsity))`` entries an output.
     """
-    _check_layer(W, x)
+    check_layer(W, x)
     check_sparsity(sparsity)
     start = np.linalg.inv(hessian(x, damp))
     gone = len(W) - round(len(W) * (1 - sparsity))
@@ -94,7 +94,7 @@ def sparsegpt(
     ValueError
         If shapes, ``sparsity``, ``nm`` or ``block`` do not fit.
     """
-    _check_layer(W, x)
+    check_layer(W, x)
     check_sparsity(sparsity)
     if not is_int(block) or block < 1:
         raise ValueError(f"block must be an int >= 1, got {block!r}")
@@ -128,7 +128,7 @@ def gptq(W: Array, x: Array, codec: Affine, damp: float = DAMP) -> AffineCode:
     ValueError
         If shapes do not fit, or the codec has blocks or a scale for each input.
     """
-    _check_layer(W, x)
+    check_layer(W, x)
     if codec.block is not None or codec.axis not in (None, 1, -1):
         raise ValueError(f"gptq needs a scale in all or for each output, got {codec}")
     grid = codec.fit(W)
@@ -155,10 +155,3 @@ def _sweep(W: Array, root: Array, choose: Callable[[int, Array], Array]) -> Arra
         out[i:] -= np.outer(root[i, i:], error)
         out[i] = new  # and not nearly
     return out
-
-
-def _check_layer(W: Array, x: Array) -> None:
-    check_array(W, "W", ndim=2)
-    check_array(x, "x", ndim=2)
-    if x.shape[1] != len(W):
-        raise ValueError(f"x must be (samples, {len(W)}) for this W, got {x.shape}")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deepopt_lib.codec import check_array, check_bits, nbytes
+from deepopt_lib.codec import check_array, check_bits, nbytes, shape_of
 from deepopt_lib.coding import HuffmanCode, from_gaps, huffman, to_gaps, unhuffman
 from deepopt_lib.kmeans import k_means
 from deepopt_lib.types import Array
@@ -57,7 +57,7 @@ def pack(
     gap_bits : int, optional
         Bits of a gap; by default whatever makes the smallest code.
     start : str
-        Where `deepopt_lib.sharing.k_means` starts.
+        Where `deepopt_lib.kmeans.k_means` starts.
     """
     check_array(w, "w")
     check_bits(bits, most=12)
@@ -74,7 +74,7 @@ def pack(
         labels = np.zeros(gaps.size, np.int64)
         labels[real] = found + 1
         coded = huffman(gaps, 2**b), huffman(labels, centers.size + 1)
-        codes.append(Packed(*coded, centers, np.array(w.shape, np.int32)))
+        codes.append(Packed(*coded, centers, shape_of(w)))
     return min(codes, key=lambda code: code.nbytes)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from deepopt_lib.checked import is_int, is_number
-from deepopt_lib.codec import check_array
+from deepopt_lib.codec import check_array, check_layer
 from deepopt_lib.masks import Mask
 from deepopt_lib.nm import check_nm
 from deepopt_lib.types import Array, Params
@@ -42,10 +42,7 @@ def wanda(W: Array, x: Array) -> Array:
     Wanda (Sun et al. 2024, eq. 1). W (n_in, n_out), x (samples, n_in) the inputs of the
     layer. The paper compares within an output: ``top_share(score, sparsity, axis=0)``.
     """
-    check_array(W, "W", ndim=2)
-    check_array(x, "x", ndim=2)
-    if x.shape[1] != W.shape[0]:
-        raise ValueError(f"x must be (samples, {W.shape[0]}), got {x.shape}")
+    check_layer(W, x)
     score: Array = np.abs(W) * np.linalg.norm(x, axis=0)[:, None]
     return score
 

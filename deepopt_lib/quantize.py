@@ -24,27 +24,23 @@ __all__ = ["Affine", "AffineCode", "Grid", "sqnr"]
 class Grid(NamedTuple):
     """The values that each line of a matrix may take: ``scale * (code - zero)``.
 
-    ``scale`` (lines, 1) in the dtype of the array, ``zero`` (lines, 1) ints, codes from
-    0 to ``levels - 1``. One bit is a special case: its codes mean -scale and +scale.
+    ``scale`` and ``zero`` (lines, 1) in the dtype of the array, codes from 0 to
+    ``levels - 1``. ``zero`` is whole, so that 0 is met exactly, except for two
+    symmetric levels, where it is one half.
     """
 
     scale: Array
-    zero: NDArray[np.uint16]
+    zero: Array
     levels: int
 
     def codes(self, x: Array) -> NDArray[np.uint16]:
         """Return the code of the nearest value; x (lines, n)."""
-        if self.levels == 1:
-            return (x >= 0).astype(np.uint16)
-        codes = np.rint(x / self.scale) + self.zero
+        codes = np.rint(x / self.scale + self.zero)
         return np.clip(codes, 0, self.levels - 1).astype(np.uint16)
 
     def values(self, codes: NDArray[Any]) -> Array:
         """Return what the codes stand for."""
-        if self.levels == 1:
-            return self.scale * (2 * codes.astype(self.scale.dtype) - 1)
-        shifted = codes.astype(np.int32) - self.zero
-        return self.scale * shifted.astype(self.scale.dtype)
+        return self.scale * (codes.astype(self.scale.dtype) - self.zero)
 
 
 class AffineCode(NamedTuple):
@@ -67,8 +63,8 @@ class Affine(Coder):
 
     ``code = clip(round(x/scale) + zero)``. Asymmetric: codes 0 .. 2**bits - 1 over a
     range that includes 0, which is met exactly. Symmetric: ``zero`` in the middle, and
-    one level fewer. With one bit and ``symmetric=True`` the values are -scale and
-    +scale, scale the mean size (Rastegari et al. 2016, eq. 6). Rounding is to even.
+    one level fewer. With one bit and ``symmetric=True`` the two values are minus and
+    plus the mean size (Rastegari et al. 2016, eq. 6). Rounding is to even.
 
     Parameters
     ----------
@@ -108,48 +104,52 @@ class Affine(Coder):
     def fit(self, x: Array) -> Grid:
         """Return the grid for an array: one line for each scale."""
         lines = self._lines(_check(x))
-        top = 2**self.bits - 1
-        if self.symmetric and self.bits == 1:
-            scale = _not_zero(np.abs(lines).mean(axis=1, keepdims=True))
-            return Grid(scale, np.zeros(scale.shape, np.uint16), 1)
-        low, high = RANGES[self.range](lines, self.bits, self.symmetric)
         if self.symmetric:
-            half = top // 2
-            scale = _not_zero(np.maximum(-low, high) / half)
-            return Grid(scale, np.full(scale.shape, half, np.uint16), top)
+            if self.bits == 1:
+                largest = np.abs(lines).mean(axis=1, keepdims=True)
+            else:
+                low, high = RANGES[self.range](lines, self.bits, True)
+                largest = np.maximum(-low, high)
+            return self._symmetric(_not_zero(largest / self._middle))
+        top = 2**self.bits - 1
+        low, high = RANGES[self.range](lines, self.bits, False)
         scale = _not_zero((high - low) / top)
-        zero = np.clip(np.rint(-low / scale), 0, top).astype(np.uint16)
-        return Grid(scale, zero, top + 1)
+        return Grid(scale, np.clip(np.rint(-low / scale), 0, top), top + 1)
+
+    @property
+    def _middle(self) -> float:
+        """The zero point of a symmetric grid: 0.5, 1, 3, 7, ..."""
+        return max(2.0 ** (self.bits - 1) - 1, 0.5)
+
+    def _symmetric(self, scale: Array) -> Grid:
+        zero = np.full_like(scale, self._middle)
+        return Grid(scale, zero, int(2 * self._middle) + 1)
 
     def encode(self, x: Array, /, grid: Grid | None = None) -> AffineCode:
         """Return the code of ``x``, on its own grid or on a given one."""
         _check(x)
         grid = self.fit(x) if grid is None else grid
         codes = self._back(grid.codes(self._lines(x)), x.shape)
-        zero = np.zeros(0, np.uint16) if self.symmetric else grid.zero
-        if self.bits <= 8:
-            zero = zero.astype(np.uint8)
-        return AffineCode(pack_bits(codes, self.bits), grid.scale, zero, shape_of(x))
+        zero = grid.zero[:0] if self.symmetric else grid.zero
+        narrow = zero.astype(np.uint8 if self.bits <= 8 else np.uint16)
+        return AffineCode(pack_bits(codes, self.bits), grid.scale, narrow, shape_of(x))
 
     def decode(self, code: AffineCode, /) -> Array:
         """Return the values, in the dtype of the scale."""
-        shape = tuple(int(n) for n in code.shape)
-        codes = unpack_bits(code.packed, self.bits, int(np.prod(shape)))
-        values = self._grid(code).values(self._lines(codes.reshape(shape)))
-        return self._back(values, shape)
+        codes = unpack_bits(code.packed, self.bits, int(np.prod(code.shape)))
+        lines = self._lines(codes.reshape(code.shape))
+        if self.symmetric:
+            grid = self._symmetric(code.scale)
+        else:
+            zero = code.zero.astype(code.scale.dtype)
+            grid = Grid(code.scale, zero, 2**self.bits)
+        return self._back(grid.values(lines), tuple(code.shape))
 
     def round(self, x: Array, /, grid: Grid | None = None) -> Array:
         """Return the nearest values on the grid, without packing them."""
         _check(x)
         grid = self.fit(x) if grid is None else grid
         return self._back(grid.values(grid.codes(self._lines(x))), x.shape)
-
-    def _grid(self, code: AffineCode) -> Grid:
-        top = 2**self.bits - 1
-        if not self.symmetric:
-            return Grid(code.scale, code.zero.astype(np.uint16), top + 1)
-        zero = np.full(code.scale.shape, top // 2, np.uint16)
-        return Grid(code.scale, zero, top)
 
     def _lines(self, x: NDArray[Any]) -> NDArray[Any]:
         """Return a matrix with one line for each scale; the last block is padded."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepopt_lib.checked import is_int
-from deepopt_lib.codec import Coder, nbytes, shape_of
+from deepopt_lib.codec import Coder, check_bits, nbytes, shape_of
 from deepopt_lib.kmeans import STARTS, k_means
 from deepopt_lib.packing import pack_bits, unpack_bits
 from deepopt_lib.primitives import transpose
@@ -79,8 +79,7 @@ class Codebook(Coder):
 
     def __post_init__(self) -> None:
         """Check the arguments."""
-        if not is_int(self.bits) or not 1 <= self.bits <= 16:
-            raise ValueError(f"Codebook.bits must be in [1, 16], got {self.bits!r}")
+        check_bits(self.bits, "Codebook.bits")
         if self.start not in STARTS[:2]:
             raise ValueError(
                 f"Codebook.start must be in {STARTS[:2]}, got {self.start!r}"
@@ -93,9 +92,8 @@ class Codebook(Coder):
 
     def decode(self, code: CodebookCode, /) -> Array:
         """Return the array of shared values."""
-        shape = tuple(int(n) for n in code.shape)
-        labels = unpack_bits(code.packed, self.bits, int(np.prod(shape)))
-        x: Array = code.centers[labels].reshape(shape)
+        labels = unpack_bits(code.packed, self.bits, int(np.prod(code.shape)))
+        x: Array = code.centers[labels].reshape(code.shape)
         return x
 
 

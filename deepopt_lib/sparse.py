@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,8 +29,6 @@ __all__ = [
 
 FORMATS = ("dense", "CSR", "CSC", "COO", "BSR")
 """What `to_format` makes of a matrix."""
-
-PARTS = ("data", "indices", "indptr", "row", "col")  # SciPy's names for them
 
 
 def to_format(W: Array, name: str, *, block: tuple[int, int] = (4, 4)) -> Any:
@@ -56,12 +53,7 @@ def to_format(W: Array, name: str, *, block: tuple[int, int] = (4, 4)) -> Any:
         if W.shape[0] % block[0] or W.shape[1] % block[1]:
             raise ValueError(f"block {block} does not divide the shape {W.shape}")
         return sparse.bsr_array(W, blocksize=block)
-    make: dict[str, Callable[[Array], Any]] = {
-        "CSR": sparse.csr_array,
-        "CSC": sparse.csc_array,
-        "COO": sparse.coo_array,
-    }
-    return make[name](W)
+    return getattr(sparse, f"{name.lower()}_array")(W)
 
 
 def storage(matrix: Any) -> dict[str, int]:
@@ -73,9 +65,8 @@ def storage(matrix: Any) -> dict[str, int]:
     """
     if isinstance(matrix, np.ndarray):
         return {"data": matrix.nbytes}
-    if matrix.format == "coo":  # in recent versions row and col are views
-        return {k: int(getattr(matrix, k).nbytes) for k in ("data", "row", "col")}
-    return {k: int(getattr(matrix, k).nbytes) for k in PARTS[:3]}
+    places = ("row", "col") if matrix.format == "coo" else ("indices", "indptr")
+    return {k: int(getattr(matrix, k).nbytes) for k in ("data", *places)}
 
 
 class Choice(NamedTuple):
@@ -87,14 +78,18 @@ class Choice(NamedTuple):
     costs: dict[str, float]
 
 
+def _in_all_formats(W: Array, block: tuple[int, int]) -> dict[str, Any]:
+    fits = not (W.shape[0] % block[0] or W.shape[1] % block[1])
+    names = FORMATS if fits else FORMATS[:-1]
+    return {k: to_format(W, k, block=block) for k in names}
+
+
 def smallest(W: Array, *, block: tuple[int, int] = (4, 4)) -> Choice:
     """Choose the format with the fewest bytes; BSR only where ``block`` fits.
 
     ``costs`` are bytes. Of two equal ones the simpler wins, in the order of `FORMATS`.
     """
-    fits = not (W.shape[0] % block[0] or W.shape[1] % block[1])
-    names = FORMATS if fits else FORMATS[:-1]
-    made = {k: to_format(W, k, block=block) for k in names}
+    made = _in_all_formats(W, block)
     costs = {k: float(sum(storage(m).values())) for k, m in made.items()}
     best = min(costs, key=lambda k: costs[k])
     density = np.count_nonzero(W) / W.size
@@ -114,9 +109,7 @@ def fastest(
     Every format is timed in every round, on this machine and for this ``x`` (batch,
     n_in). ``costs`` are medians in seconds.
     """
-    fits = not (W.shape[0] % block[0] or W.shape[1] % block[1])
-    names = FORMATS if fits else FORMATS[:-1]
-    made = {k: to_format(W, k, block=block) for k in names}
+    made = _in_all_formats(W, block)
     times: dict[str, list[float]] = {k: [] for k in made}
     for _ in range(rounds):
         for k, m in made.items():
