@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -71,7 +72,10 @@ def _markdown(text: str) -> Markdown:
 
 
 def _is_number(cell: Any) -> bool:
-    return str(_text(cell)).replace("−", "-").lstrip("-+<>~ ")[:1].isdigit()
+    """Tell "8", "−0.3 ± 0.1", "2 to 3 ms" from text, also from "8 of them differ"."""
+    text = _text(cell)
+    starts = text.replace("−", "-").lstrip("-+<>~ ")[:1].isdigit()
+    return starts and not re.search("[a-z]{4}", text, re.IGNORECASE)
 
 
 def _text(cell: Any) -> str:

@@ -18,6 +18,18 @@ from deepopt_lib.problems import quadratic
 mpl.use("agg")
 
 
+@pytest.mark.parametrize(
+    "cell", [8, -0.3, "−0.3 ± 0.1", "5,880 of 58,800", "2 ms", "~7 x"]
+)
+def test_numbers_stand_to_the_right(cell: object) -> None:
+    assert show.table(["a"], [(cell,)]).data.splitlines()[1] == "| --: |"
+
+
+@pytest.mark.parametrize("cell", ["Adam", "8 of them differ", "40 times, no loss", ""])
+def test_text_stands_to_the_left(cell: object) -> None:
+    assert show.table(["a"], [(cell,)]).data.splitlines()[1] == "| :-- |"
+
+
 def test_table_aligns_numbers_right_and_marks_the_row_that_matters() -> None:
     shown = show.table(["rule", "loss"], [("GD", 0.12345), ("Adam", 2.0)], bold=1)
     lines = shown.data.splitlines()
