@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env book html test check lint types library notebooks site execute serve lab \
+.PHONY: help env book html test check lint types library notebooks site execute report serve lab \
         lighthouse screenshots bench clean distclean
 
 help: ## list the targets
@@ -38,6 +38,9 @@ check: env ## run the fast half: lint, types, library tests, notebook rules
 
 execute: env ## run all notebooks again and store their outputs (NB=path: only that one)
 	@$(BIN)/python tools/execute.py $(NB)
+
+report: env ## run all notebooks one by one, store times and versions (JOBS=2: two at a time)
+	@$(BIN)/python -m tools.report $(if $(JOBS),--jobs $(JOBS))
 
 serve: env ## show the built site at http://127.0.0.1:8000
 	@$(BIN)/python tools/serve.py

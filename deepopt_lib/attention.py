@@ -11,7 +11,7 @@ from deepopt_lib.checked import is_int
 from deepopt_lib.shapes import check_shapes
 from deepopt_lib.tape import Result, Shared, primitive
 
-__all__ = ["self_attention"]
+__all__ = ["online_attention", "self_attention"]
 
 CACHE = 2**16  # numbers of a block of scores: a quarter of a megabyte in float32
 SAFE = 30.0  # between exp(-30) and exp(30), float32 keeps its relative precision
@@ -94,6 +94,41 @@ def self_attention(
         lambda d: o.reshape(-1, dim).T @ d.reshape(-1, dim),
         lambda d: np.add.reduce(d.reshape(-1, dim), axis=0),
     )
+
+
+def online_attention(q: Any, k: Any, v: Any, *, block: int) -> Any:
+    """Return ``softmax(q k^T / sqrt(d_k)) v``, with ``block`` scores a query at a time.
+
+    The *online softmax* of Milakov and Gimelshein (2018), algorithm 3, carried over to
+    the weighted sum by Rabe and Staats (2021) and Dao et al. (2022), algorithm 1. Of
+    each row of scores it keeps the maximum m so far, the total of exp(score - m), and
+    the sum of v with these weights; a larger maximum shrinks the last two. Exact up to
+    rounding. q (..., queries, d_k), k (..., time, d_k), v (..., time, d) ->
+    (..., queries, d).
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or ``block`` is not an int >= 1.
+    """
+    wanted = "q (..., queries, d_k), k (..., time, d_k), v (..., time, d)"
+    check_shapes("online_attention", wanted, q, k, v)
+    if not is_int(block) or block < 1:
+        raise ValueError(f"block must be an int >= 1, got {block!r}")
+    scaled = q / math.sqrt(q.shape[-1])
+    m = np.full((*q.shape[:-1], 1), -np.inf, scaled.dtype)
+    total = np.zeros_like(m)
+    out = np.zeros((*q.shape[:-1], v.shape[-1]), scaled.dtype)
+    for i in range(0, k.shape[-2], block):
+        scores = scaled @ k[..., i : i + block, :].swapaxes(-1, -2)
+        larger = np.maximum(m, scores.max(axis=-1, keepdims=True))
+        shrink = np.exp(m - larger)
+        scores -= larger
+        np.exp(scores, out=scores)
+        total = total * shrink + scores.sum(axis=-1, keepdims=True)
+        out = out * shrink + scores @ v[..., i : i + block, :]
+        m = larger
+    return out / total
 
 
 def _heads(a: Any, shape: tuple[int, ...], heads: int) -> Any:

@@ -16,6 +16,7 @@ from deepopt_lib.attention import self_attention
 from deepopt_lib.backward import value_and_grad
 from deepopt_lib.checked import is_int
 from deepopt_lib.convolution import conv2d, conv_layer
+from deepopt_lib.depthwise import depthwise2d
 from deepopt_lib.dropout import dropout
 from deepopt_lib.embedding import embedding
 from deepopt_lib.gated import gru_layer, lstm_layer
@@ -58,6 +59,7 @@ __all__ = [
     "conv2d",
     "conv_layer",
     "cross_entropy",
+    "depthwise2d",
     "div",
     "dropout",
     "embedding",

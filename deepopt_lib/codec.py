@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepopt_lib.checked import is_int
-from deepopt_lib.types import Array
+from deepopt_lib.types import Array, Codec
 
 __all__ = ["CODECS", "Coder", "nbytes", "shape_of"]
 
@@ -68,6 +68,12 @@ def check_layer(W: Any, x: Any) -> None:
     check_array(x, "x", ndim=2)
     if x.shape[1] != len(W):
         raise ValueError(f"x must be (samples, {len(W)}), got {x.shape}")
+
+
+def check_codec(codec: object, name: str) -> None:
+    """Refuse what is no codec; the class of one, without its brackets, is none."""
+    if isinstance(codec, type) or not isinstance(codec, Codec):
+        raise ValueError(f"{name} is not a codec, got {codec!r}")
 
 
 def check_bits(bits: Any, name: str = "bits", most: int = 16) -> int:

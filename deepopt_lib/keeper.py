@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deepopt_lib.checked import is_int
 from deepopt_lib.checkpoint import get_generator, load, save, set_generator
@@ -53,6 +54,7 @@ class Keeper:
         self.same: dict[str, Any] = {}
         self.shuffle: Any = None
         self.stored = (-1, -1)
+        self.more: dict[str, NDArray[Any]] = {}  # whatever else belongs to the run
 
     def resume(
         self, run: History, steps: int, same: Mapping[str, Any], data: Mapping[str, Any]
@@ -112,6 +114,7 @@ class Keeper:
             "loss": np.array(run.loss, np.float64),
             "metrics": run.metrics,
             "shuffle": self.shuffle,
+            **self.more,
         }
         kept = (self.optimizer, run.params, run.state, self.rng)
         save(path, *kept, extras=extras, same=self.same)
@@ -137,6 +140,8 @@ class Keeper:
         run.loss = extras["loss"].tolist()
         run.metrics = extras["metrics"]
         self.shuffle = extras["shuffle"]
+        known = ("loss", "metrics", "shuffle")
+        self.more = {k: v for k, v in extras.items() if k not in known}
         self.stored = _length(run)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from deepopt_lib.blockwise import Blockwise
+from deepopt_lib.codec import check_codec
 from deepopt_lib.compose import check_rule
 from deepopt_lib.states import arrays, rebuild
 from deepopt_lib.types import Array, Code, Codec, Rule, State
@@ -35,8 +36,7 @@ class Quantized:
     def __post_init__(self) -> None:
         """Check the parts."""
         check_rule(self.rule, "Quantized.rule")
-        if isinstance(self.codec, type) or not isinstance(self.codec, Codec):
-            raise ValueError(f"Quantized.codec is not a codec, got {self.codec!r}")
+        check_codec(self.codec, "Quantized.codec")
         if type(self.smallest) is not int or self.smallest < 1:
             raise ValueError(
                 f"Quantized.smallest must be an int >= 1, got {self.smallest!r}"

@@ -15,8 +15,10 @@ import numpy as np
 
 from deepopt_lib.checked import Checked
 from deepopt_lib.compose import Chain, MatrixOr, chain
+from deepopt_lib.feedback import ErrorFeedback
 from deepopt_lib.muon import Orthogonalize
 from deepopt_lib.quantized import Quantized
+from deepopt_lib.schedule_free import ScheduleFree
 from deepopt_lib.types import Array
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "AdaGrad",
     "Adam",
     "Chain",
+    "ErrorFeedback",
     "GradientDescent",
     "Lion",
     "MatrixOr",
@@ -31,6 +34,7 @@ __all__ = [
     "Orthogonalize",
     "Quantized",
     "RMSprop",
+    "ScheduleFree",
     "WeightDecay",
     "chain",
 ]

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ KERNEL_ENV = {
     "TQDM_DISABLE": "1",  # a progress bar would store the time it took
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
 }
+# These read what the other pages have stored, and so run after them.
+LAST = ("faq", "references", "reproducibility", "source_errata")
 FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError)
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -136,9 +139,11 @@ def main() -> int:
     if missing := [str(p) for p in paths if not p.is_file()]:
         parser.error("there is no " + ", ".join(missing))
     problems, total = [], time.perf_counter()
+    first = [p for p in paths if p.stem not in LAST]
     with ProcessPoolExecutor(2) as pool:
-        for path, (took, text, problem) in zip(
-            paths, pool.map(run, paths), strict=True
+        for path, (took, text, problem) in chain(
+            zip(first, pool.map(run, first), strict=True),
+            ((p, pool.submit(run, p).result()) for p in paths if p.stem in LAST),
         ):
             stored = path.read_text(encoding="utf8")
             if not problem and text != stored:

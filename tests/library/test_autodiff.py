@@ -185,6 +185,12 @@ CASES: dict[str, list[Case]] = {
         (lambda *a: ad.conv2d(*a, pad=2), several((1, 2, 3, 1), (3, 3, 1, 2), (2,))),
         (lambda *a: ad.conv2d(*a, pad=0), several((2, 3, 4, 5), (1, 1, 5, 2), (2,))),
     ],
+    "depthwise2d": [
+        (ad.depthwise2d, several((2, 5, 6, 3), (3, 3, 3), (3,))),
+        (ad.depthwise2d, several((0, 3, 3, 1), (2, 2, 1), (1,))),
+        (lambda *a: ad.depthwise2d(*a, pad=1), several((2, 4, 3, 2), (3, 2, 2), (2,))),
+        (lambda *a: ad.depthwise2d(*a, pad=2), several((1, 2, 3, 1), (3, 3, 1), (1,))),
+    ],
     "conv_layer": [
         (ad.conv_layer, several((2, 6, 8, 1), (3, 3, 1, 2), (2,))),
         (ad.conv_layer, several((2, 5, 5, 3), (2, 2, 3, 2), (2,))),
@@ -766,6 +772,23 @@ WRONG_SHAPES: dict[str, tuple[Callable[[], Any], str]] = {
             r"pad must be an int in \[0, 2\), got " + repr(bad),
         )
         for bad in (-1, 2, 1.0, True, None, "same")
+    },
+    "depthwise2d of kernels for other channels": (
+        lambda: ad.depthwise2d(*several((2, 4, 4, 3), (3, 3, 1), (1,))),
+        r"depthwise2d needs .* got \(2, 4, 4, 3\), \(3, 3, 1\), \(1,\)",
+    ),
+    "depthwise2d of images smaller than the kernel": (
+        lambda: ad.depthwise2d(*several((2, 2, 5, 1), (3, 3, 1), (1,))),
+        r"depthwise2d: images \(2, 2, 5, 1\) are smaller than kernels \(3, 3, 1\)",
+    ),
+    **{
+        f"depthwise2d with pad={bad!r}": (
+            lambda bad=bad: ad.depthwise2d(  # type: ignore[misc]
+                *several((2, 5, 5, 1), (3, 2, 1), (1,)), pad=bad
+            ),
+            r"pad must be an int in \[0, 2\), got " + repr(bad),
+        )
+        for bad in (-1, 2, 1.0, True, None)
     },
     "conv_layer whose bias would broadcast": (
         lambda: ad.conv_layer(*several((2, 4, 4, 1), (3, 3, 1, 2), (1,)), pad=1),

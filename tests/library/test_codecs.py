@@ -18,6 +18,7 @@ from hypothesis.extra import numpy as hnp
 import deepopt_lib
 from deepopt_lib.blockwise import Blockwise
 from deepopt_lib.codec import CODECS, Coder, nbytes
+from deepopt_lib.gradient_codes import ScaledSign, TopK
 from deepopt_lib.lowrank import LowRank
 from deepopt_lib.nm import NM
 from deepopt_lib.packing import pack_bits, unpack_bits
@@ -48,6 +49,8 @@ EXAMPLES: dict[str, list[Coder]] = {
     "Codebook": [Codebook(1), Codebook(2, "density"), Codebook(3)],
     "LowRank": [LowRank(1), LowRank(3)],
     "NM": [NM(2, 4), NM(1, 2), NM(5, 8)],
+    "ScaledSign": [ScaledSign()],
+    "TopK": [TopK(0.01), TopK(0.3), TopK(1.0)],
 }
 ALL = [codec for codecs in EXAMPLES.values() for codec in codecs]
 every_codec = pytest.mark.parametrize("codec", ALL, ids=repr)

@@ -1,15 +1,19 @@
 """The data sets: the same bytes and the same split on every machine."""
 
 import hashlib
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from deepopt_lib import data
-from deepopt_lib.data import Split, digits, mnist5k
+from deepopt_lib.data import Split, digits, mnist5k, surnames
 
 # SHA-256 of each array's bytes, little-endian: x_train, y_train, x_test, y_test.
 CHECKSUMS: dict[str, tuple[Callable[[], Split], list[str]]] = {
@@ -177,3 +181,58 @@ def test_another_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         RuntimeError, match=r"sklearn/datasets.* has checksum .* expected"
     ):
         digits()
+
+
+def spell(row: Any) -> str:
+    """Undo the encoding of one name."""
+    letters = "".join(chr(ord("A") + i - 1) for i in row if i)
+    assert row[len(letters) :].tolist() == [0] * (14 - len(letters))  # zeros come last
+    return letters
+
+
+def test_surnames_are_the_list_of_the_package() -> None:
+    """Every name once, with its share, whatever the split."""
+    found = surnames()
+    spec = find_spec("names")
+    assert spec is not None
+    assert spec.origin is not None
+    lines = Path(spec.origin).with_name("dist.all.last").read_text().splitlines()
+    listed = {line.split()[0]: float(line.split()[1]) for line in lines}
+    ids = np.concatenate([found.train, found.test])
+    shares = np.concatenate([found.share_train, found.share_test])
+    assert dict(zip(map(spell, ids), shares.tolist(), strict=True)) == listed
+    assert max(listed, key=lambda name: listed[name]) == "SMITH"
+
+
+def test_surnames_sizes_types_and_split() -> None:
+    found = surnames()
+    assert found.train.shape == (80000, 14)
+    assert found.test.shape == (8799, 14)
+    assert found.train.dtype == found.test.dtype == np.int64
+    assert found.share_train.shape == (80000,)
+    assert found.train.min() == found.train[:, -1].max() == 0
+    assert found.train.max() == 26
+    order = np.random.default_rng(0).permutation(88799)
+    assert spell(found.train[np.flatnonzero(order == 0)[0]]) == "SMITH"
+    little = found.train.astype("<i8").tobytes() + found.test.astype("<i8").tobytes()
+    assert hashlib.sha256(little).hexdigest()[:16] == "7966f1befe56cc96"
+
+
+def test_surnames_do_not_import_the_package() -> None:
+    code = "import sys; from deepopt_lib import data; data.surnames()"
+    subprocess.run(
+        [sys.executable, "-c", f"{code}; assert 'names' not in sys.modules"], check=True
+    )
+
+
+def test_another_list_of_surnames_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda self: real(self) + b"X 0.1 1 1\n")
+    with pytest.raises(RuntimeError, match=r"^names/dist.all.last has checksum"):
+        surnames()
+
+
+def test_missing_surnames_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "find_spec", lambda name: None)
+    with pytest.raises(FileNotFoundError, match=r"^the package 'names' is needed"):
+        surnames()

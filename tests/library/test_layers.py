@@ -129,6 +129,34 @@ def test_images_need_not_be_contiguous() -> None:
         np.testing.assert_array_equal(op(view), op(view.copy()))
 
 
+@pytest.mark.parametrize("pad", [0, 1])
+def test_depthwise_by_hand(pad: int) -> None:
+    """Howard et al. (2017), eq. 3: a kernel for each channel, and no sum over them."""
+    x, W, b = several((2, 4, 5, 3), (3, 2, 3), (3,))
+    found = ad.depthwise2d(x, W, b, pad=pad)
+    assert found.shape == (2, 2 + 2 * pad, 4 + 2 * pad, 3)
+    for n, i, j, c in np.ndindex(found.shape):
+        value = float(b[c])
+        for u, v in np.ndindex(3, 2):
+            row, column = i + u - pad, j + v - pad
+            if 0 <= row < 4 and 0 <= column < 5:
+                value += float(x[n, row, column, c]) * float(W[u, v, c])
+        assert found[n, i, j, c] == pytest.approx(value, rel=1e-12)
+
+
+def test_depthwise_is_a_convolution_with_diagonal_kernels() -> None:
+    x, W, b = several((2, 6, 5, 3), (3, 3, 3), (3,))
+
+    def diagonal(x: Any, W: Any, b: Any) -> Any:
+        return ad.conv2d(x, ad.reshape(W, shape=(3, 3, 3, 1)) * np.eye(3), b, pad=1)
+
+    def depthwise(x: Any, W: Any, b: Any) -> Any:
+        return ad.depthwise2d(x, W, b, pad=1)
+
+    np.testing.assert_allclose(depthwise(x, W, b), diagonal(x, W, b), rtol=1e-12)
+    assert_same_gradients(depthwise, diagonal, x, W, b)
+
+
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_pools_by_hand(size: int) -> None:
     x = normal(2, 6, 6, 2)
@@ -544,3 +572,55 @@ def test_shapes_that_do_not_fit(wanted: str, shapes: Any) -> None:
         check_shapes("f", wanted, *(np.zeros(s) for s in shapes))
     got = ", ".join(str(s) for s in shapes)
     assert str(caught.value) == f"f needs {wanted}, got {got}"
+
+
+def plain_attention(q: Array, k: Array, v: Array) -> Array:
+    scores = q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1])
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True) @ v)
+
+
+@pytest.mark.parametrize("block", [1, 3, 8, 64, 100])
+@pytest.mark.parametrize("size", [1.0, 30.0])
+def test_online_attention_is_attention(block: int, size: float) -> None:
+    """Whatever the blocks, also when late scores are far larger than early ones."""
+    q, k, v = several((2, 5, 4), (2, 64, 4), (2, 64, 3))
+    k *= size * np.linspace(0.1, 3, 64)[:, None]
+    found = attention.online_attention(q, k, v, block=block)
+    np.testing.assert_allclose(found, plain_attention(q, k, v), rtol=1e-11, atol=1e-12)
+
+
+def test_online_attention_holds_one_block_of_scores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    q, k, v = several((16, 4), (64, 4), (64, 3))
+    seen: list[tuple[int, ...]] = []
+    real = np.exp
+
+    def exp(a: Any, **options: Any) -> Any:
+        seen.append(np.shape(a))
+        return real(a, **options)
+
+    monkeypatch.setattr(np, "exp", exp)
+    attention.online_attention(q, k, v, block=8)
+    assert max(math.prod(shape) for shape in seen) == 16 * 8
+    assert seen.count((16, 8)) == 8
+
+
+def test_online_attention_keeps_float32_and_its_inputs() -> None:
+    q, k, v = (a.astype(np.float32) for a in several((3, 4), (7, 4), (7, 2)))
+    before = [a.copy() for a in (q, k, v)]
+    assert attention.online_attention(q, k, v, block=2).dtype == np.float32
+    for a, kept in zip((q, k, v), before, strict=True):
+        np.testing.assert_array_equal(a, kept)
+
+
+@pytest.mark.parametrize("block", [0, -1, 2.0, True, None])
+def test_online_attention_checks_block(block: Any) -> None:
+    with pytest.raises(ValueError, match=f"^block must be an int >= 1, got {block!r}"):
+        attention.online_attention(*several((3, 4), (7, 4), (7, 2)), block=block)
+
+
+def test_online_attention_checks_shapes() -> None:
+    with pytest.raises(ValueError, match=r"^online_attention needs q .* got \(3, 4\)"):
+        attention.online_attention(*several((3, 4), (7, 5), (7, 2)), block=2)

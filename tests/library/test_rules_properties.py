@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from deepopt_lib import rules
-from deepopt_lib.blockwise import Blockwise
+from deepopt_lib.codec import CODECS
+from deepopt_lib.gradient_codes import ScaledSign
 from deepopt_lib.optimizer import Optimizer
 from deepopt_lib.types import Array, Rule
 
@@ -35,6 +36,7 @@ REQUIRED: dict[str, list[dict[str, Any]]] = {
         {"rule": rules.Adam()},
         {"rule": rules.Momentum(), "smallest": 10**6},
     ],
+    "ErrorFeedback": [{"codec": ScaledSign()}],
     "MatrixOr": [
         {"matrix": rules.Orthogonalize(), "other": rules.Adam()},
         {"matrix": rules.Momentum(), "other": rules.Lion()},
@@ -272,7 +274,7 @@ def test_equality_repr_and_replace(rule: Any) -> None:
     assert twin == rule
     assert hash(twin) == hash(rule)
     assert dataclasses.replace(rule) == rule
-    assert eval(repr(rule), {**vars(rules), "Blockwise": Blockwise}) == rule
+    assert eval(repr(rule), {**vars(rules), **CODECS}) == rule
     assert rule != object()
     for name, value in values.items():
         if isinstance(value, bool):

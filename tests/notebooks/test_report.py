@@ -1,0 +1,103 @@
+"""The stored run covers every notebook, and the tool that makes it tells the truth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from tools import report
+
+LIMITS = {"outlook/parallel_and_distributed.ipynb": 40.0}  # starts other processes
+FOUND = [p.relative_to(report.CHAPTERS).as_posix() for p in report.notebooks()]
+
+
+@pytest.fixture(scope="module")
+def record() -> Any:
+    return json.loads(report.RECORD.read_text(encoding="utf8"))
+
+
+def test_the_record_lists_the_notebooks_that_exist(record: Any) -> None:
+    assert sorted(record["notebooks"]) == sorted(FOUND)
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_each_passed_within_its_limit(record: Any, name: str) -> None:
+    row = record["notebooks"].get(name, {})
+    assert row.get("passed") is True
+    assert 0 < row["seconds"] < LIMITS.get(name, 20.0)
+    assert all(cell["asserts"] for cell in row["exempt"])
+
+
+def test_the_record_has_the_pinned_versions(record: Any) -> None:
+    lines = (report.ROOT / "constraints.txt").read_text(encoding="utf8").splitlines()
+    pins = {line.lower().replace("_", "-") for line in lines if "==" in line}
+    used = {k: v for group in record["packages"].values() for k, v in group.items()}
+    assert {f"{k}=={v}".lower().replace("_", "-") for k, v in used.items()} <= pins
+
+
+def write(path: Path, *cells: tuple[str, str, list[str]]) -> Path:
+    """Write a notebook of (source, stored output, tags)."""
+    notebook = nbformat.v4.new_notebook()
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    notebook.cells.append(nbformat.v4.new_markdown_cell("# A title\n\nA text."))
+    for i, (source, shown, tags) in enumerate(cells, 1):
+        cell = nbformat.v4.new_code_cell(
+            source, metadata={"tags": tags}, execution_count=i
+        )
+        if shown:
+            cell.outputs = [
+                nbformat.v4.new_output(
+                    "execute_result", {"text/plain": shown}, execution_count=i
+                )
+            ]
+        notebook.cells.append(cell)
+    nbformat.write(notebook, path)
+    return path
+
+
+def test_a_row_says_what_was_compared(tmp_path: Path) -> None:
+    timing = "assert 1 < 2\nif True:\n    assert 3\n9.5"
+    path = write(
+        tmp_path / "good.ipynb",
+        ("a = 1", "", []),
+        ("a / 8, 2.5, 3", "(0.125, 2.5, 3)", []),
+        (timing, "7.25", ["nbval-ignore-output"]),
+    )
+    row, failed = report.measure(path)
+    assert failed == []
+    assert row["passed"] and 0 < row.pop("seconds") < 60
+    assert row == {
+        "title": "A title",
+        "cells": 3,
+        "compared": 1,
+        "numbers": 2,
+        "figures": 0,
+        "exempt": [{"cell": 2, "asserts": ["1 < 2", "3"]}],
+        "passed": True,
+    }
+
+
+def test_a_wrong_output_fails_and_the_cell_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "bad.ipynb", ("1 / 8", "0.126", []), ("2", "2", []))
+    row, failed = report.measure(path)
+    assert failed == ["Cell 0"] and not row["passed"]
+
+
+def test_a_notebook_that_cannot_be_read_fails(tmp_path: Path) -> None:
+    path = write(tmp_path / "odd.ipynb", ("1", "1", []))
+    raw = json.loads(path.read_text())
+    raw["nbformat"] = "x"
+    path.write_text(json.dumps(raw))
+    row, failed = report.measure(path)
+    assert failed and not row["passed"]
+
+
+def test_numbers_are_counted_and_versions_are_not() -> None:
+    found = report.NUMBER.findall(
+        "0.125 -3.5 1.26.4 x1.5 2.5e-03 7 9.1 s a/10.1109/5.7"
+    )
+    assert found == ["0.125", "-3.5", "2.5e-03", "9.1"]

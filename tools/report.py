@@ -1,0 +1,206 @@
+"""Run every notebook as the tests do, and store what the appendix shows of that run.
+
+    python -m tools.report           one notebook at a time: its time alone
+    python -m tools.report --jobs 2  two at a time: done earlier, each takes longer
+
+Writes chapters/appendix/test_run.json and executes the page that reads it. When a
+notebook fails, its cells are named, the exit status is 1 and the old record stays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
+
+from benchmarks import limits
+from tools import execute
+
+ROOT = Path(__file__).parents[1]
+CHAPTERS = ROOT / "chapters"
+PAGE = CHAPTERS / "appendix" / "reproducibility.ipynb"
+RECORD = CHAPTERS / "appendix" / "test_run.json"
+EXTRAS = ("fast", "parallel", "book", "dev")
+TIMEOUT = 300  # seconds a whole notebook may take here
+PICTURES = ("image/png", "image/jpeg")  # nbval does not compare them
+NUMBER = re.compile(r"(?<![\w./])-?\d+\.\d+(?:e[+-]?\d+)?(?![./]?\w)")
+
+
+def notebooks() -> list[Path]:
+    """Find the notebooks of the book; the page that shows the record comes last."""
+    found = CHAPTERS.rglob("*.ipynb")
+    kept = (p for p in found if ".ipynb_checkpoints" not in p.parts)
+    return sorted(kept, key=lambda p: (p == PAGE, p))
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Count a notebook's cells: all, compared, those with numbers, and the exempt."""
+    cells = json.loads(path.read_text(encoding="utf8"))["cells"]
+    title = "".join(cells[0]["source"]).partition("\n")[0].lstrip("# ")
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    exempt = [
+        {"cell": i, "asserts": asserts("".join(cell["source"]))}
+        for i, cell in enumerate(code)
+        if "nbval-ignore-output" in cell["metadata"].get("tags", [])
+    ]
+    left_out = {found["cell"] for found in exempt}
+    compared = [
+        list(texts(c["outputs"])) for i, c in enumerate(code) if i not in left_out
+    ]
+    outputs = [output for cell in code for output in cell["outputs"]]
+    return {
+        "title": title,
+        "cells": len(code),
+        "compared": sum(map(bool, compared)),
+        "numbers": sum(len(NUMBER.findall(t)) for found in compared for t in found),
+        "figures": sum("image/png" in output.get("data", {}) for output in outputs),
+        "exempt": exempt,
+    }
+
+
+def texts(outputs: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield each text of a cell that nbval compares."""
+    for output in outputs:
+        data = {"stream": output.get("text", ""), **output.get("data", {})}
+        for kind, content in data.items():
+            if content and kind not in PICTURES:
+                yield content if isinstance(content, str) else "".join(content)
+
+
+def asserts(source: str) -> list[str]:
+    """Return the conditions that a cell asserts, as they are written there."""
+    found = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Assert)]
+    return [ast.unparse(n.test) for n in sorted(found, key=lambda n: n.lineno)]
+
+
+def measure(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """Run nbval on one notebook: its row of the record, and the cells that failed."""
+    with tempfile.TemporaryDirectory() as folder:
+        xml = Path(folder) / "run.xml"
+        command = [sys.executable, "-m", "pytest", "-q", "--nbval", str(path)]
+        command += ["-o", f"cache_dir={folder}", f"--junit-xml={xml}"]
+        try:
+            done = subprocess.run(
+                command,
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            failed, took = [f"not done after {TIMEOUT} s"], float(TIMEOUT)
+        else:
+            failed, took = _read(xml, done)
+    row = {**describe(path), "seconds": round(took, 1), "passed": not failed}
+    return row, failed
+
+
+def _read(xml: Path, done: subprocess.CompletedProcess[str]) -> tuple[list[str], float]:
+    """Return the cells that failed, and the seconds of the kernel and all cells."""
+    cases = list(ElementTree.parse(xml).iter("testcase")) if xml.is_file() else []
+    failed = [
+        case.get("name", "")
+        for case in cases
+        if any(child.tag in ("failure", "error") for child in case)
+    ]
+    if done.returncode and not failed:
+        failed = [(done.stdout + done.stderr).strip()[-500:]]
+    return failed, sum(float(case.get("time", 0)) for case in cases)
+
+
+def packages() -> dict[str, dict[str, str | None]]:
+    """Return the installed versions of what pyproject.toml asks for, by its extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["project"]
+    asked = {"core": project["dependencies"]}
+    asked |= {extra: project["optional-dependencies"][extra] for extra in EXTRAS}
+    found = {}
+    for extra, lines in asked.items():
+        names = [match[0] for line in lines if (match := re.match(r"[\w.-]+", line))]
+        found[extra] = {name: _version(name) for name in names}
+    return found
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def machine() -> dict[str, Any]:
+    """Describe the processor, the system, Python, and the BLAS that NumPy loads."""
+    kept = ("processor", "cores", "vectors", "system", "python")
+    described = limits.machine()
+    blas = [x for x in threadpool_info() if x["user_api"] == "blas"][:1]
+    told = ("internal_api", "version", "architecture")
+    return {key: described[key] for key in kept} | {
+        "blas": {key: x.get(key) for x in blas for key in told}
+    }
+
+
+def write(record: dict[str, Any]) -> None:
+    """Replace the record as a whole."""
+    temporary = RECORD.with_name(f".{RECORD.name}.{os.getpid()}")
+    temporary.write_text(
+        json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf8"
+    )
+    temporary.replace(RECORD)
+
+
+def main() -> int:
+    """Run all, store the record, execute the page; return 1 when anything failed."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--jobs", type=int, default=1, help="notebooks at a time")
+    jobs = parser.parse_args().jobs
+    execute.prepare_environment()
+    day, start = datetime.now(tz=UTC).date().isoformat(), time.perf_counter()
+    rows: dict[str, Any] = {}
+    problems: list[str] = []
+
+    def note(path: Path, row: dict[str, Any], failed: list[str]) -> None:
+        mark = "FAILED" if failed else "passed"
+        print(f"{row['seconds']:6.1f} s  {mark}  {execute.name(path)}", flush=True)
+        rows[path.relative_to(CHAPTERS).as_posix()] = row
+        problems.extend(f"{execute.name(path)}: {what}" for what in failed)
+
+    *paths, page = notebooks()
+    with ThreadPoolExecutor(jobs) as pool:
+        for path, (row, failed) in zip(paths, pool.map(measure, paths), strict=True):
+            note(path, row, failed)
+    took = time.perf_counter() - start
+    if not problems:
+        record = {"date": day, "jobs": jobs, "seconds": round(took, 1)}
+        record |= {"machine": machine(), "packages": packages(), "notebooks": rows}
+        write(record)
+        _, text, problem = execute.run(page)
+        if problem:
+            problems.append(problem)
+        else:
+            execute.replace(page, text)
+            note(page, *measure(page))
+            write(record)
+    print(f"{time.perf_counter() - start:6.1f} s  in all")
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
