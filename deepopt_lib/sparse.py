@@ -5,8 +5,8 @@ The formats are those of ``scipy.sparse``. Weights are (n_in, n_out), as everywh
 
 from __future__ import annotations
 
-import statistics
-import time
+from functools import partial
+from operator import matmul
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from scipy import sparse
 from deepopt_lib.checked import is_int
 from deepopt_lib.codec import check_array
 from deepopt_lib.tape import Result, primitive
+from deepopt_lib.timing import least_seconds
 from deepopt_lib.types import Array
 
 __all__ = [
@@ -102,21 +103,16 @@ def smallest(W: Array, *, block: tuple[int, int] = (4, 4)) -> Choice:
 
 
 def fastest(
-    W: Array, x: Array, *, block: tuple[int, int] = (4, 4), rounds: int = 7
+    W: Array, x: Array, *, block: tuple[int, int] = (4, 4), rounds: int = 5
 ) -> Choice:
     """Choose the format in which ``x @ W`` takes the least time, by measuring it.
 
     Every format is timed in every round, on this machine and for this ``x`` (batch,
-    n_in). ``costs`` are medians in seconds.
+    n_in). ``costs`` are the least seconds of each (`timing.least_seconds`).
     """
     made = _in_all_formats(W, block)
-    times: dict[str, list[float]] = {k: [] for k in made}
-    for _ in range(rounds):
-        for k, m in made.items():
-            start = time.perf_counter()
-            x @ m
-            times[k].append(time.perf_counter() - start)
-    costs = {k: statistics.median(v) for k, v in times.items()}
+    products = {k: partial(matmul, x, m) for k, m in made.items()}
+    costs = least_seconds(products, rounds=rounds)
     best = min(costs, key=lambda k: costs[k])
     why = (
         f"{best} takes {costs[best] / costs['dense']:.2f} of the dense product's time "
