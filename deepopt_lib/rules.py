@@ -167,9 +167,8 @@ class MaxMoments(NamedTuple):
 class AMSGrad(Checked):
     """AMSGrad (Reddi, Kale, Kumar 2018, Algorithm 2); three arrays of state.
 
-    Adam whose ``v_max = max(v_max, v)`` never falls, so that the step size of a
-    coordinate cannot grow again. Variant: PyTorch's, with Adam's bias corrections
-    around the paper's maximum.
+    Adam with ``v_max = max(v_max, v)``, which never falls, in place of ``v``.
+    Variant: PyTorch's, with Adam's bias corrections around the paper's maximum.
     """
 
     b1: float = 0.9
