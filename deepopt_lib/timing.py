@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Hashable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from deepopt_lib.checked import is_int
 
 __all__ = ["least_seconds"]
 
-Key = TypeVar("Key", bound=Hashable)
 SERIES = 6
 """Most series of rounds: a machine that never settles must not hold a page up."""
 
 
 def least_seconds(
-    calls: Mapping[Key, Callable[[], object]],
+    calls: Mapping[Any, Callable[[], object]],
     *,
     rounds: int = 7,
     before: Callable[[], object] | None = None,
-) -> dict[Key, float]:
+) -> dict[Any, float]:
     """Time some calls in turns and return the least seconds of each.
 
     Whatever else a machine does only adds time, so the least time is the nearest to
