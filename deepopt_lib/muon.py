@@ -19,7 +19,7 @@ class Orthogonalize(Checked):
 
     For a matrix of shape (rows, columns): scale to Frobenius norm 1, then ``steps``
     quintic Newton-Schulz iterations ``X = a*X + (b*A + c*A@A) @ X`` with ``A = X@X.T``,
-    which push every singular value towards 1 (into about [0.7, 1.2]). The result is
+    which push every singular value toward 1 (into about [0.7, 1.2]). The result is
     multiplied by ``sqrt(max(1, rows/columns))``. No state; not elementwise.
 
     Raises

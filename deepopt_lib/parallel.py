@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command on this rank; return 0, or 2 after a sentence on what is wrong.
 
     An error that only this rank has ends the whole job: the others would wait for it
-    for ever.
+    forever.
     """
     options = _parser().parse_args(argv)
     try:

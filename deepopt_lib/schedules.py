@@ -49,7 +49,7 @@ def step(lr: float, every: int, factor: float = 0.1) -> Schedule:
 def cosine(lr: float, steps: int, final: float = 0.0) -> Schedule:
     """Fall along half a cosine, from ``lr`` at step 1 to ``final`` in ``steps`` steps.
 
-    Loshchilov and Hutter (2017), eq. 5, without restarts; ``final`` for ever after.
+    Loshchilov and Hutter (2017), eq. 5, without restarts; ``final`` forever after.
     """
     _check(lr=lr, steps=steps)
     if not (is_number(final) and 0 <= final <= lr):
