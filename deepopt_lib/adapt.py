@@ -49,16 +49,23 @@ def with_lora(params: Mapping[str, Any], lora: Any, alpha: float = 1.0) -> Any:
     Raises
     ------
     ValueError
-        If a factor fits no parameter.
+        If a factor fits no parameter, or lacks the other one.
     """
     merged = dict(params)
     for k in lora:
         name, _, factor = k.rpartition(".")
         if name not in params or factor not in ("A", "B"):
             raise ValueError(f"{k!r} fits no parameter, there are {list(params)}")
+        if not {f"{name}.A", f"{name}.B"} <= set(lora):
+            raise ValueError(f"{k!r} has no other factor, there are {list(lora)}")
         if factor == "A":
-            A, B = lora[k], lora[f"{name}.B"]
-            merged[name] = params[name] + (A @ B) * (alpha / A.shape[1])
+            W, A, B = params[name], lora[k], lora[f"{name}.B"]
+            r = A.shape[1]
+            if (A.shape, B.shape) != ((W.shape[0], r), (r, W.shape[1])):
+                raise ValueError(
+                    f"{A.shape} by {B.shape} does not fit {name!r} {W.shape}"
+                )
+            merged[name] = W + (A @ B) * (alpha / r)
     return merged
 
 

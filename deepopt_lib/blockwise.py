@@ -24,11 +24,14 @@ __all__ = ["Blockwise", "BlockwiseCode", "table"]
 
 @functools.cache
 def table(name: str, bits: int, signed: bool = True) -> tuple[float, ...]:
-    """Return the 2**bits values of a grid in [-1, 1], or in [0, 1] if not ``signed``.
+    """Return the values of a grid in [-1, 1], or in [0, 1] if not ``signed``.
+
+    There are 2**bits of them, one less in a signed linear grid.
 
     - ``"dynamic"``: the dynamic code (Dettmers 2016; Dettmers et al. 2022, section 2.1,
-      without a sign for what is never negative). A decade below 1 for each bit, and in
-      each decade half as many values as in the one above, evenly spaced; and 0 and 1.
+      without a sign for what is never negative). A decade below 1 for each bit but
+      one, and in each decade half as many values as in the one above, evenly spaced;
+      and 0 and 1.
     - ``"normal"``: NormalFloat (Dettmers et al. 2023, section 3, nf4 for 4 bits): the
       quantiles of the normal distribution, with an exact 0. Always signed.
     - ``"linear"``: evenly spaced, with an exact 0: the control.

@@ -52,9 +52,9 @@ class Checked:
         for field in fields(self):
             value = getattr(self, field.name)
             name = f"{type(self).__name__}.{field.name}"
-            if field.type == "bool" and not isinstance(value, bool):
+            if field.type in ("bool", bool) and not isinstance(value, bool):
                 raise ValueError(f"{name} must be True or False, got {value!r}")
-            if field.type == "int" and (type(value) is not int or value < 1):
+            if field.type in ("int", int) and (type(value) is not int or value < 1):
                 raise ValueError(f"{name} must be an int >= 1, got {value!r}")
             if field.name in RANGES:
                 low, high = RANGES[field.name]

@@ -115,7 +115,7 @@ def conv_layer(x: Any, W: Any, b: Any, *, pad: int = 0, pool: int = 2) -> Result
     def pull_kernels(d: Any) -> Any:
         if pull_both.knows(d):
             return pull_both(d)[1]
-        dz = np.empty(beats.shape, d.dtype)
+        dz = np.empty_like(d, shape=beats.shape, order="C")
         to_first_max(pull_linear(d), beats, dz)
         dW = np.zeros(kernels.shape, np.result_type(padded, dz))
         for images, patches in blocks():
@@ -143,7 +143,8 @@ def _checked(what: str, x: Any, W: Any, b: Any, pad: int) -> Any:
         raise ValueError(f"{what}: images {x.shape} are smaller than kernels {W.shape}")
     if not pad:
         return x
-    padded = np.zeros((n, h + 2 * pad, w + 2 * pad, c), x.dtype)
+    shape = n, h + 2 * pad, w + 2 * pad, c
+    padded = np.zeros_like(x, shape=shape, order="C")
     padded[:, pad : pad + h, pad : pad + w] = x
     return padded
 

@@ -30,7 +30,10 @@ class Cost:
 
     @property
     def intensity(self) -> float:
-        """FLOPs per byte: the arithmetic intensity of Williams et al. (2009)."""
+        """FLOPs per byte, as if there were no cache.
+
+        Williams et al. (2009) count the bytes that get past the caches.
+        """
         return self.flops / self.bytes
 
     def __add__(self, other: Cost) -> Cost:
@@ -73,7 +76,8 @@ def count(f: Callable[..., Any], *args: Any) -> tuple[Any, Cost]:
 
     Arrays in ``args``, also inside dicts and tuples, are replaced by `Counted` views,
     and the result is plain again. Only ufuncs count (``+``, ``@``, ``np.exp``,
-    ``np.sum``); indexing and functions such as ``np.einsum`` do not.
+    ``np.sum``); indexing and functions such as ``np.einsum`` do not, nor does a product
+    of two arrays that ``f`` makes itself (``np.zeros``; ``np.zeros_like`` counts).
     """
     before, Counted.bill = Counted.bill, Cost()
     try:

@@ -23,6 +23,7 @@ from deepopt_lib.ranks import Ranks, SharedError, check_same
 from deepopt_lib.sealed import checksum
 from deepopt_lib.strategies import Strategy, StrategyState
 from deepopt_lib.train import History, batches
+from deepopt_lib.tree import pack
 from deepopt_lib.types import Array, Grads, Params
 
 __all__ = ["Run", "SharedKeeper", "fit"]
@@ -84,6 +85,8 @@ def fit(
     same: dict[str, Any] = {"what ranks send": strategy.sends}
     same |= {"samples": len(x), "batch_size": batch_size, "evaluate": bool(evaluate)}
     gradient = value_and_grad(loss)
+    if strategy.optimizer.fused:  # it writes in place: into a copy
+        params = pack(params)[1]
     run = Run(params, together(lambda: strategy.init(params, ranks)))
     keeper = together(lambda: SharedKeeper(checkpoint, every, strategy, rng, ranks))
     if run.state.exchange.error:  # every rank has its own

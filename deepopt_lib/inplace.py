@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import is_not
@@ -83,8 +84,7 @@ class Layout:
         mine = tuple(map(grads.__getitem__, params))
         if len(self.seen) != len(mine) or any(map(is_not, self.seen, mine)):
             check_like("grads", params, grads)
-            for group in self.groups:
-                _check_gradients(group, grads)
+            _check_gradients(params, grads)
             for group in self.groups:
                 group.take(grads)
             self.seen = mine
@@ -179,17 +179,20 @@ def _neighbors(
     return runs
 
 
-def _check_gradients(group: Group, grads: Grads) -> None:
-    """Refuse gradients that are not contiguous, or half the memory of a parameter."""
-    for name, i in group.spans.items():
+def _check_gradients(params: Params, grads: Grads) -> None:
+    """Refuse gradients that are not contiguous, or lie in another's memory."""
+    ends = {address(w): address(w) + w.nbytes for w in params.values() if w.size}
+    starts = sorted(ends)
+    for name, w in params.items():
         g = grads[name]
         if not g.flags.c_contiguous:
             raise ValueError(
                 f"grads[{name!r}] is not contiguous, as a fused step needs"
             )
-        if np.may_share_memory(g, group.w) and (
-            address(g) != address(group.w) + (i.start or 0) * g.itemsize
-        ):
+        start = address(g)
+        before = bisect_left(starts, start + g.nbytes) - 1  # the last to begin before
+        overlap = before >= 0 and ends[starts[before]] > start
+        if overlap and start != address(w):
             raise ValueError(f"grads[{name!r}] overlaps the parameters in memory")
 
 

@@ -69,7 +69,8 @@ def randomized(
 
     Halko, Martinsson, Tropp (2011), Algorithms 4.4 and 5.1: an orthonormal basis Q of
     ``(W @ W.T)**power @ W @ random``, with ``extra`` more columns than r, and the SVD
-    of the small matrix ``Q.T @ W``. About ``4*power*n_in*n_out*r`` operations.
+    of the small matrix ``Q.T @ W``. About ``4*(power+1)*n_in*n_out*(r+extra)``
+    operations.
 
     Raises
     ------

@@ -12,11 +12,12 @@ __all__ = ["address", "flat", "follows", "joined"]
 
 
 def follows(a: Array, b: Array) -> bool:
-    """Say whether ``b`` starts where ``a`` ends, in the same flat buffer."""
+    """Say whether ``b`` starts where ``a`` ends, in one flat buffer of their dtype."""
     return (
         isinstance(a.base, np.ndarray)
         and a.base is b.base
         and a.base.ndim == 1
+        and a.dtype == b.dtype == a.base.dtype
         and address(a) + a.nbytes == address(b)
     )
 

@@ -20,7 +20,9 @@ class Orthogonalize(Checked):
     For a matrix of shape (rows, columns): scale to Frobenius norm 1, then ``steps``
     quintic Newton-Schulz iterations ``X = a*X + (b*A + c*A@A) @ X`` with ``A = X@X.T``,
     which push every singular value toward 1 (into about [0.7, 1.2]). The result is
-    multiplied by ``sqrt(max(1, rows/columns))``. No state; not elementwise.
+    multiplied by ``sqrt(max(1, columns/rows))``, outputs by inputs: matrices are
+    (n_in, n_out) here, and the transpose of it in the paper's code and in PyTorch.
+    No state; not elementwise.
 
     Raises
     ------
@@ -49,4 +51,4 @@ class Orthogonalize(Checked):
             A = X @ X.T
             X = a * X + (b * A + c * A @ A) @ X
         X = X.T if rows > columns else X
-        return math.sqrt(max(1.0, rows / max(1, columns))) * X, s
+        return math.sqrt(max(1.0, columns / max(1, rows))) * X, s

@@ -137,8 +137,9 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If names, shapes or dtypes of ``grads``, ``state`` and ``params`` differ,
-            or if the schedule returns something other than a learning rate.
+            If names or shapes of ``grads``, ``state`` and ``params`` differ, or the
+            dtypes of ``grads`` and ``params`` (if fused, of the state too), or if the
+            schedule returns something other than a learning rate.
         """
         if not isinstance(state, OptimizerState):
             raise ValueError(f"state must come from init or step, got {state!r}")

@@ -43,7 +43,8 @@ def add_border(shape: tuple[int, ...], W: Any, pad: int, dtype: Any) -> tuple[An
     """Return zeros for the output's cotangent with a border, and the view inside it."""
     n, h, w, c = shape
     top, left = W.shape[0] - 1 - pad, W.shape[1] - 1 - pad
-    bordered = np.zeros((n, h + 2 * top, w + 2 * left, c), dtype)
+    full = n, h + 2 * top, w + 2 * left, c
+    bordered = np.zeros_like(W, shape=full, dtype=dtype, order="C")
     return bordered, bordered[:, top : top + h, left : left + w]
 
 
@@ -80,11 +81,11 @@ def cut_patches(x: Any, kernels: tuple[int, ...], pool: int = 1) -> Blocks:
     shape: tuple[int, ...] = columns + rows if few else rows + columns
     strides = column_strides + row_strides if few else row_strides + column_strides
     axis = 5 if few else 2  # of the images
-    block = np.empty(shape, x.dtype)
+    block = np.empty_like(x, shape=shape, order="C")  # is counted if x is (`cost`)
     for i in range(0, n, size):
         if i + size > n:  # what is left for the last block
             shape = (*shape[:axis], n - i, *shape[axis + 1 :])
-            block = np.empty(shape, x.dtype)
+            block = np.empty_like(x, shape=shape, order="C")
         block[...] = as_strided(x[i:], shape, strides, writeable=False)
         yield (
             slice(i, i + size),

@@ -62,7 +62,7 @@ def player(
     low = np.array([xlim[0], ylim[0]])
 
     def pixels(xy: Array) -> Array:
-        """Map points to the drawing, y upwards, and keep runaways within reach."""
+        """Map points to the drawing, y upward, and keep runaways within reach."""
         unit = np.clip((xy - low) / span, -5, 6)
         return np.asarray(np.round(unit * [WIDTH, -HEIGHT] + [0, HEIGHT], 1) + 0.0)
 

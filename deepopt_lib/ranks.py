@@ -150,7 +150,7 @@ class Ranks:
         try:
             result = f()
         except (ValueError, OSError) as error:
-            message = str(error)
+            message = str(error) or type(error).__name__
         found = self.texts(message)
         if not any(found):
             return result

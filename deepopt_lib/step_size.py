@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepopt_lib.arguments import check_like, check_names, check_params
+from deepopt_lib.arguments import check_like, check_names, check_params, check_state
 from deepopt_lib.checked import is_int, is_number
 from deepopt_lib.compose import check_rule
+from deepopt_lib.inplace import resolved
 from deepopt_lib.rules import GradientDescent
 from deepopt_lib.tree import global_norm
 from deepopt_lib.types import Grads, Params, Rule, State
@@ -86,11 +87,15 @@ class Hypergradient:
         Raises
         ------
         ValueError
-            If names, shapes or dtypes of ``grads``, ``state`` and ``params`` differ.
+            If names or shapes of ``grads``, ``state`` and ``params`` differ, or the
+            dtypes of ``grads`` and ``params``.
         """
         check_params(params)
         check_like("grads", params, grads)
         check_names("state.rules", params, state.rules)
+        for k, w in params.items():
+            if resolved(self.rule, w).elementwise:
+                check_state(k, state.rules[k], w)
         t, lr = state.t + 1, state.lr
         if state.u:
             slope = _dot(grads, state.u)

@@ -168,12 +168,12 @@ def descend(
     if not is_int(steps) or steps < 0:
         raise ValueError(f"steps must be an int >= 0, got {steps!r}")
     gradient = problem.grad if grad is None else grad
-    params = {"x": problem.x0}
+    params = {"x": problem.x0.copy()}  # a fused step writes in place
     state = optimizer.init(params)
     path = [problem.x0]
     for _ in range(steps):
         params, state = optimizer.step({"x": gradient(params["x"])}, state, params)
-        path.append(params["x"])
+        path.append(params["x"].copy())
         if tol and np.linalg.norm(params["x"] - problem.minimum) < tol:
             break
     return np.array(path)

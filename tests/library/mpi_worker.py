@@ -257,6 +257,17 @@ def train(ranks: Ranks, strategy: Strategy, **changes: Any) -> Params:
     return fit(loss, ranks=ranks, **arguments).params
 
 
+def check_fused(ranks: Ranks) -> None:
+    """An optimizer that writes in place trains a copy, to the same numbers."""
+    start = init_mlp(np.random.default_rng(0), [4, 6, 3])
+    plain, fused = (
+        train(ranks, DataParallel(Optimizer(rules.Adam(), 0.01, fused=f)), params=start)
+        for f in (False, True)
+    )
+    close(fused, plain)
+    close(start, init_mlp(np.random.default_rng(0), [4, 6, 3]), 0)
+
+
 def check_bad_jobs(ranks: Ranks) -> None:
     def bad(message: str, **changes: Any) -> None:
         refused(lambda: train(ranks, DataParallel(adamw(0.01)), **changes), message)
@@ -328,6 +339,7 @@ CHECKS = [
     check_ring,
     check_exchanges,
     check_powersgd,
+    check_fused,
     check_zero,
     check_local,
     check_bad_jobs,

@@ -9,8 +9,16 @@ import pytest
 from deepopt_lib.autodiff import value_and_grad
 from deepopt_lib.cost import Cost, Counted, count
 from deepopt_lib.losses import cross_entropy
-from deepopt_lib.nn import init_mlp, mlp
+from deepopt_lib.nn import (
+    attention,
+    conv_net,
+    init_attention,
+    init_conv_net,
+    init_mlp,
+    mlp,
+)
 from deepopt_lib.optimizer import Optimizer, adam, momentum, sgd
+from deepopt_lib.primitives import sum as tape_sum
 from deepopt_lib.types import Array, Params
 
 SIZES, BATCH = [4, 5, 3], 6
@@ -119,6 +127,14 @@ def loss(params: Any, x: Any, y: Any) -> Any:
     return cross_entropy(mlp(params, x), y)
 
 
+def image_loss(params: Any, x: Any, y: Any) -> Any:
+    return cross_entropy(conv_net(params, x), y)
+
+
+def attention_loss(params: Any, x: Any) -> Any:
+    return tape_sum(attention(params, x, heads=2))
+
+
 def test_products_of_a_network_by_hand() -> None:
     """Forward one product a layer; backward two, but none for the data's gradient."""
     params, x, y = init_mlp(rng(), SIZES), np.ones((BATCH, 4)), np.zeros(BATCH, int)
@@ -130,6 +146,25 @@ def test_products_of_a_network_by_hand() -> None:
     for k, g in value_and_grad(loss)(params, x, y)[1].items():
         assert type(grads[k]) is np.ndarray
         np.testing.assert_array_equal(grads[k], g)
+
+
+def test_products_of_a_convolution_and_of_attention_by_hand() -> None:
+    """Every product of the backward pass, also of arrays that a layer makes itself."""
+    net = init_conv_net(rng(), (8, 8, 2), (3,), 5)
+    x, y = rng().random((BATCH, 8, 8, 2)), np.zeros(BATCH, int)
+    kernels, out = 2 * BATCH * 64 * (9 * 2) * 3, 2 * BATCH * (16 * 3) * 5
+    _, both = count(value_and_grad(image_loss), net, x, y)
+    assert both.products == 2 * kernels + 3 * out  # no gradient by the images
+
+    time, dim, heads = 4, 6, 2
+    attention = init_attention(rng(), dim)
+    x = rng().random((BATCH, time, dim))
+    project, pairs = 2 * BATCH * time * dim * dim, 2 * BATCH * time * time * dim
+    sums = 2 * BATCH * heads * time * time + 2 * BATCH * time * dim  # with ones
+    forward = 4 * project + 2 * pairs
+    backward = 8 * project - 3 * project + 4 * pairs  # no gradient by x
+    _, both = count(value_and_grad(attention_loss), attention, x)
+    assert both.products == forward + backward + sums
 
 
 @pytest.mark.parametrize(

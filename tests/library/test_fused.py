@@ -302,6 +302,28 @@ def test_read_only_parameters_and_bad_gradients_are_refused() -> None:
         method.init({"w": w})
 
 
+def test_a_gradient_in_the_memory_of_another_parameter_is_refused() -> None:
+    params: Params = {"a": np.array([1.0, 2.0]), "b": np.array([10.0, 20.0])}
+    method = Optimizer(rules.GradientDescent(), 0.1, fused=True)
+    state = method.init(params)
+    a, b = params.values()
+    for grads in ({"a": b, "b": a}, {"a": np.ones(2), "b": a}):
+        with pytest.raises(ValueError, match="overlaps the parameters in memory"):
+            method.step(grads, state, params)
+    np.testing.assert_array_equal(a, [1, 2])
+    method.step({"a": a, "b": b}, state, params)  # its own is no danger
+    np.testing.assert_allclose(b, [9, 18])
+
+
+def test_views_of_a_buffer_of_bytes() -> None:
+    buffer = np.zeros(32, np.uint8)
+    params = {"a": buffer[:16].view("f4"), "b": buffer[16:].view("f4")}
+    method = Optimizer(rules.GradientDescent(), 0.5, fused=True)
+    grads = {k: np.ones_like(w) for k, w in params.items()}
+    method.step(grads, method.init(params), params)
+    np.testing.assert_array_equal(buffer.view("f4"), np.full(8, -0.5))
+
+
 def test_a_step_allocates_nothing_that_grows() -> None:
     import tracemalloc
 

@@ -169,6 +169,11 @@ BAD: list[tuple[Any, str]] = [
     (lambda: truncated(np.full((2, 2), np.nan), 1), "W has 4 entries that are NaN"),
     (lambda: init_lora(rng, {"W": W}, ["W"], 10), r"rank must be an int in \[1, 9\]"),
     (lambda: with_lora({"W": W}, {"V.A": W, "V.B": W}), "'V.A' fits no parameter"),
+    (lambda: with_lora({"W": W}, {"W.B": W}), "'W.B' has no other factor"),
+    (
+        lambda: with_lora({"W": W}, {"W.A": W, "W.B": np.ones((W.shape[1], 99))}),
+        "does not fit 'W'",
+    ),
     (lambda: GaLore(rules.Adam(), 0), "GaLore.r must be an int >= 1, got 0"),
     (lambda: GaLore(rules.Adam(), 2, every=0), "GaLore.every must be an int >= 1"),
     (lambda: GaLore(rules.Adam(), 2, scale=0), "GaLore.scale must be > 0, got 0"),

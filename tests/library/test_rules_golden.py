@@ -96,21 +96,23 @@ def noises(t: int, shape: tuple[int, ...]) -> Array:
 def test_same_trajectory_as_torch(name: str, optimizer: Optimizer) -> None:
     run = GOLDEN["optimizers"][name]
     params = {}
+    # PyTorch's matrices are (n_out, n_in), which only Muon's factor can tell.
+    turned = np.transpose if run["class"] == "Muon" else np.asarray
     for key, shape in run["shapes"].items():
         flat = [start(i) for i in range(int(np.prod(shape)))]
-        params[key] = np.array(flat).reshape(shape)
+        params[key] = turned(np.array(flat).reshape(shape))
     state = optimizer.init(params)
     kept: dict[str, list[Array]] = {k: [] for k in params}
     for t in range(1, GOLDEN["steps"] + 1):
         if run["class"] == "Muon":
             scale = GOLDEN["muon_scale"]
-            grads = {k: noises(t, w.shape) * scale for k, w in params.items()}
+            grads = {k: noises(t, w.T.shape).T * scale for k, w in params.items()}
         else:
             grads = {k: noises(t, w.shape) + w / 4 for k, w in params.items()}
         params, state = optimizer.step(grads, state, params)
         if t in GOLDEN["kept"]:
             for key, w in params.items():
-                kept[key].append(w.ravel())
+                kept[key].append(turned(w).ravel())
     for key, expected in run["params"].items():
         np.testing.assert_allclose(kept[key], expected, rtol=1e-12, atol=1e-12)
 

@@ -141,11 +141,11 @@ def test_orthogonalize_ignores_scale_and_rotates_along() -> None:
 
 
 def test_orthogonalize_of_the_transpose_is_the_transpose() -> None:
-    """Up to the factor sqrt(max(1, rows/columns)), which tall matrices alone get."""
+    """Up to the factor sqrt(max(1, columns/rows)), which wide matrices alone get."""
     g = np.random.default_rng(2).standard_normal((6, 3))
     tall, _ = Orthogonalize().update(g, None, g, 1)
     wide, _ = Orthogonalize().update(g.T, None, g.T, 1)
-    np.testing.assert_allclose(tall, np.sqrt(2) * wide.T, rtol=1e-12)
+    np.testing.assert_allclose(np.sqrt(2) * tall, wide.T, rtol=1e-12)
 
 
 @pytest.mark.parametrize("rule", [Adam(), Momentum(), Lion(), RMSprop()], ids=repr)

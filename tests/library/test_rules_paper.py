@@ -343,7 +343,7 @@ def newton_schulz(g: Matrix, steps: int = 5) -> Matrix:
         x = combined(3.4445, x, 1.0, combined(-4.7750, once, 2.0315, twice))
     if rows > columns:
         x = transposed(x)
-    factor = max(1.0, rows / columns) ** 0.5
+    factor = max(1.0, columns / rows) ** 0.5  # outputs by inputs
     return [[factor * value for value in row] for row in x]
 
 
@@ -394,7 +394,7 @@ def test_orthogonalize_brings_singular_values_near_one(shape: tuple[int, int]) -
         values = rng.uniform(0.1, 1.0, rank)
         g = scale * (left * values) @ right.T
         u, _ = Orthogonalize().update(g, None, np.zeros(shape), 1)
-        found = np.linalg.svd(u, compute_uv=False) / math.sqrt(max(1, rows / columns))
+        found = np.linalg.svd(u, compute_uv=False) / math.sqrt(max(1, columns / rows))
         assert found.min() >= 0.68
         assert found.max() <= 1.2
         # The direction keeps the gradient's singular vectors.

@@ -242,7 +242,7 @@ def test_lion_remembers_by_b2_and_speaks_by_b1() -> None:
 def test_orthogonalize_maps_singular_values_by_its_polynomial(steps: int) -> None:
     """Each step maps s to 3.4445 s - 4.7750 s^3 + 2.0315 s^5, vectors untouched."""
     rng = np.random.default_rng(3)
-    g = rng.standard_normal((5, 8))
+    g = rng.standard_normal((8, 5))
     left, values, right = np.linalg.svd(g, full_matrices=False)
     values = values / (np.sqrt(np.sum(values**2)) + 1e-7)
     for _ in range(steps):
@@ -253,13 +253,13 @@ def test_orthogonalize_maps_singular_values_by_its_polynomial(steps: int) -> Non
 
 @pytest.mark.parametrize(
     ("shape", "factor"),
-    [((9, 1), 3.0), ((8, 2), 2.0), ((2, 8), 1.0), ((5, 5), 1.0)],
+    [((1, 9), 3.0), ((2, 8), 2.0), ((8, 2), 1.0), ((5, 5), 1.0)],
     ids=str,
 )
-def test_orthogonalize_scales_tall_matrices(
+def test_orthogonalize_scales_wide_matrices(
     shape: tuple[int, int], factor: float
 ) -> None:
-    """The factor is sqrt(max(1, rows/columns)): read off a matrix of equal values."""
+    """The factor is sqrt(max(1, columns/rows)): read off a matrix of equal values."""
     g = np.eye(*shape)
     u, _ = Orthogonalize().update(g, None, g, 1)
     value = 1 / (math.sqrt(min(shape)) + 1e-7)

@@ -11,11 +11,19 @@ import pytest
 
 from deepopt_lib import problems
 from deepopt_lib.optimizer import Optimizer
-from deepopt_lib.rules import Adam, GradientDescent
+from deepopt_lib.rules import Adam, GradientDescent, Momentum
 from deepopt_lib.step_size import Armijo, Hypergradient
 from deepopt_lib.types import Params
 
 NAN, INF = math.nan, math.inf
+
+
+def test_a_state_of_another_shape_is_refused() -> None:
+    method = Hypergradient(0.1, 0.02, Momentum())
+    w: Params = {"w": np.ones((2, 3))}
+    state = method.init({"w": np.ones(3)})
+    with pytest.raises(ValueError, match=r"state\.rules\['w'\] must be float64"):
+        method.step(w, state, w)
 
 
 def test_hypergradient_is_the_equation() -> None:

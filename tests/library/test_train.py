@@ -14,6 +14,7 @@ from deepopt_lib.losses import accuracy, cross_entropy
 from deepopt_lib.nn import init_mlp, mlp
 from deepopt_lib.optimizer import Optimizer, adam, momentum, sgd
 from deepopt_lib.problems import Problem, bowl, noisy, quadratic, rosenbrock
+from deepopt_lib.rules import Momentum
 from deepopt_lib.train import History, batches, descend, fit
 from deepopt_lib.tree import clip_by_global_norm, global_norm
 from deepopt_lib.types import Array, Grads, Params
@@ -352,6 +353,14 @@ def test_descend_leaves_the_problem_alone() -> None:
     np.testing.assert_array_equal(problem.x0, np.ones(3))
     problem.x0.setflags(write=False)
     descend(problem, adam(0.1), 3)
+
+
+def test_descend_fused_is_descend() -> None:
+    problem = rosenbrock()
+    before = problem.x0.copy()
+    path = descend(problem, Optimizer(Momentum(), 1e-4, fused=True), 20)
+    np.testing.assert_array_equal(path, descend(problem, momentum(1e-4, 0.9), 20))
+    np.testing.assert_array_equal(problem.x0, before)
 
 
 def test_descend_takes_another_gradient() -> None:
