@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import is_not
@@ -12,7 +11,7 @@ import numpy as np
 from deepopt_lib.arguments import check_like, check_names, check_state
 from deepopt_lib.compose import MatrixOr
 from deepopt_lib.fused import BLOCK, FusedRule, fused
-from deepopt_lib.memory import address, flat, follows, joined
+from deepopt_lib.memory import address, flat, follows, joined, owner
 from deepopt_lib.states import arrays, part, rebuild
 from deepopt_lib.types import Array, Grads, Params, Rule, State
 
@@ -61,6 +60,7 @@ class Layout:
     params: tuple[Array, ...]
     states: tuple[State, ...]
     groups: list[Group]
+    owners: set[int]  # of the parameters' memory
     seen: tuple[Array, ...] = ()  # the gradients that the groups hold, checked
 
     def fits(self, params: Params, states: dict[str, State]) -> bool:
@@ -84,7 +84,7 @@ class Layout:
         mine = tuple(map(grads.__getitem__, params))
         if len(self.seen) != len(mine) or any(map(is_not, self.seen, mine)):
             check_like("grads", params, grads)
-            _check_gradients(params, grads)
+            _check_gradients(params, self.owners, grads)
             for group in self.groups:
                 group.take(grads)
             self.seen = mine
@@ -125,7 +125,8 @@ def lay_out(
         loop = fused(rule, threads=threads)
         pieces = [(w[i], loop.laid(part(state, i))) for i in spans.values()]
         groups.append(Group(spans, rule, loop, w, state, pieces))
-    return Layout(tuple(params.values()), tuple(states.values()), groups)
+    owners = {id(owner(w)) for w in params.values()}
+    return Layout(tuple(params.values()), tuple(states.values()), groups, owners)
 
 
 def init_states(params: Params, rules: dict[str, Rule]) -> dict[str, State]:
@@ -179,20 +180,17 @@ def _neighbors(
     return runs
 
 
-def _check_gradients(params: Params, grads: Grads) -> None:
+def _check_gradients(params: Params, owners: set[int], grads: Grads) -> None:
     """Refuse gradients that are not contiguous, or lie in another's memory."""
-    ends = {address(w): address(w) + w.nbytes for w in params.values() if w.size}
-    starts = sorted(ends)
     for name, w in params.items():
         g = grads[name]
         if not g.flags.c_contiguous:
             raise ValueError(
                 f"grads[{name!r}] is not contiguous, as a fused step needs"
             )
-        start = address(g)
-        before = bisect_left(starts, start + g.nbytes) - 1  # the last to begin before
-        overlap = before >= 0 and ends[starts[before]] > start
-        if overlap and start != address(w):
+        if id(owner(g)) not in owners or address(g) == address(w):
+            continue  # its own place is no danger
+        if any(np.may_share_memory(g, other) for other in params.values()):
             raise ValueError(f"grads[{name!r}] overlaps the parameters in memory")
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from deepopt_lib.types import Array
 
-__all__ = ["address", "flat", "follows", "joined"]
+__all__ = ["address", "flat", "follows", "joined", "owner"]
 
 
 def follows(a: Array, b: Array) -> bool:
@@ -39,6 +40,14 @@ def joined(parts: Sequence[Array]) -> Array:
     whole = flat(parts)
     assert whole is not None
     return whole
+
+
+def owner(a: Array) -> Any:
+    """Return the object whose memory an array uses: itself, or what it is a view of."""
+    found: Any = a
+    while isinstance(found, np.ndarray) and found.base is not None:
+        found = found.base
+    return found.obj if isinstance(found, memoryview) else found
 
 
 def address(a: Array) -> int:

@@ -313,6 +313,11 @@ def test_a_gradient_in_the_memory_of_another_parameter_is_refused() -> None:
     np.testing.assert_array_equal(a, [1, 2])
     method.step({"a": a, "b": b}, state, params)  # its own is no danger
     np.testing.assert_allclose(b, [9, 18])
+    memory = bytearray(16)
+    one, two = np.frombuffer(memory), np.frombuffer(memory, offset=8)
+    with pytest.raises(ValueError, match="overlaps the parameters in memory"):
+        w: Params = {"v": one[:1], "w": two}
+        method.step({"v": np.ones(1), "w": one[:1]}, method.init(w), w)
 
 
 def test_views_of_a_buffer_of_bytes() -> None:
