@@ -13,10 +13,15 @@ import sys
 import time
 from pathlib import Path
 
+from tools.report import describe, notebooks
+
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 PYTEST = [sys.executable, "-m", "pytest", "-q"]
 TWO = ["-n", "2", "--dist", "loadfile"]
+NOTEBOOKS = [str(p) for p in notebooks()]
+# They time something, or start processes of their own: nothing runs beside them.
+ALONE = [p for p in NOTEBOOKS if describe(Path(p))["exempt"]]
 CHECKS: dict[str, tuple[str, list[list[str]]]] = {
     "lint": (
         "ruff",
@@ -28,7 +33,13 @@ CHECKS: dict[str, tuple[str, list[list[str]]]] = {
     "types": ("mypy", [[str(BIN / "mypy")]]),
     "library": ("library tests", [[*PYTEST, "tests/library", "-n", "2"]]),
     "notebooks": ("notebook rules", [[*PYTEST, "tests/notebooks"]]),
-    "nbval": ("notebooks, executed", [[*PYTEST, "--nbval", "chapters", *TWO]]),
+    "nbval": (
+        "notebooks, executed",
+        [
+            [*PYTEST, "--nbval", *sorted(set(NOTEBOOKS) - set(ALONE)), *TWO],
+            [*PYTEST, "--nbval", *ALONE],
+        ],
+    ),
     "html": ("build of the book", [["make", "--no-print-directory", "html"]]),
     "site": (
         "site in a browser",
