@@ -18,7 +18,7 @@ __all__ = ["RANGES", "minmax", "mse", "percentile"]
 Range = tuple[Array, Array]
 
 SHRINK = np.linspace(1.0, 0.2, 81)  # the fractions of the range that "mse" tries
-SHARE = 99.9  # percent of the entries that "percentile" keeps
+SHARE = 99.9  # "percentile" clips above this percentile and below 100 - SHARE
 
 
 def minmax(lines: Array, bits: int, symmetric: bool) -> Range:
@@ -28,7 +28,7 @@ def minmax(lines: Array, bits: int, symmetric: bool) -> Range:
 
 
 def percentile(lines: Array, bits: int, symmetric: bool) -> Range:
-    """Cover the central 99.9 percent of the entries and clip the others."""
+    """Clip a thousandth of the entries at each end."""
     low, high = np.percentile(lines, [100 - SHARE, SHARE], axis=1, keepdims=True)
     dtype = lines.dtype
     return np.minimum(low, 0).astype(dtype), np.maximum(high, 0).astype(dtype)
