@@ -39,8 +39,8 @@ check: env ## run the fast half: lint, types, library tests, notebook rules
 execute: env ## run all notebooks again and store their outputs (NB=path: only that one)
 	@$(BIN)/python tools/execute.py $(NB)
 
-report: env ## run all notebooks one by one, store times and versions (JOBS=2: two at a time)
-	@$(BIN)/python -m tools.report $(if $(JOBS),--jobs $(JOBS))
+report: env ## run all notebooks one by one, store times and versions (NB=path: only that one)
+	@$(BIN)/python -m tools.report $(if $(JOBS),--jobs $(JOBS)) $(NB)
 
 serve: env ## show the built site at http://127.0.0.1:8000
 	@$(BIN)/python tools/serve.py

@@ -52,6 +52,7 @@ def launch(n: int, module: str, *arguments: object, timeout: float = 60.0) -> st
         If it takes longer than ``timeout`` seconds.
     """
     quiet = {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "PYTHONPATH": _path()}
+    quiet["PYTHONDONTWRITEBYTECODE"] = ""  # or every rank compiles every module again
     done = subprocess.run(
         command(n, module, *arguments),
         env={**os.environ, **quiet},

@@ -2,6 +2,7 @@
 
     python -m tools.report           one notebook at a time: its time alone
     python -m tools.report --jobs 2  two at a time: done earlier, each takes longer
+    python -m tools.report chapters/faq.ipynb  only this one; the other rows stay
 
 Writes chapters/appendix/test_run.json and executes the page that reads it. When a
 notebook fails, its cells are named, the exit status is 1 and the old record stays.
@@ -188,13 +189,21 @@ def write(record: dict[str, Any]) -> None:
 
 
 def main() -> int:
-    """Run all, store the record, execute the page; return 1 when anything failed."""
+    """Run all, store the record, execute the page; return 1 when anything failed.
+
+    With names of notebooks only these run, and the rows of the others are kept.
+    """
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--jobs", type=int, default=1, help="notebooks at a time")
-    jobs = parser.parse_args().jobs
+    parser.add_argument("notebooks", nargs="*", type=Path, help="only these")
+    arguments = parser.parse_args()
+    jobs, some = arguments.jobs, {path.resolve() for path in arguments.notebooks}
     execute.prepare_environment()
     day, start = datetime.now(tz=UTC).date().isoformat(), time.perf_counter()
     rows: dict[str, Any] = {}
+    if some:
+        rows = json.loads(RECORD.read_text(encoding="utf8"))["notebooks"]
+        rows.pop(PAGE.relative_to(CHAPTERS).as_posix(), None)
     problems: list[str] = []
 
     def note(path: Path, row: dict[str, Any], failed: list[str]) -> None:
@@ -204,11 +213,12 @@ def main() -> int:
         problems.extend(f"{execute.name(path)}: {what}" for what in failed)
 
     *paths, page = notebooks()
+    paths = [path for path in paths if not some or path.resolve() in some]
     with ThreadPoolExecutor(jobs) as pool:
         for path, (row, failed) in zip(paths, pool.map(measure, paths), strict=True):
             note(path, row, failed)
-    took = time.perf_counter() - start
     if not problems:
+        took = sum(row["seconds"] for row in rows.values())
         record = {"date": day, "jobs": jobs, "seconds": round(took, 1)}
         record |= {"machine": machine(), "packages": packages(), "notebooks": rows}
         write(record)
