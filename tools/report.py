@@ -213,6 +213,8 @@ def main() -> int:
         problems.extend(f"{execute.name(path)}: {what}" for what in failed)
 
     *paths, page = notebooks()
+    if unknown := some - {path.resolve() for path in (*paths, page)}:
+        parser.error(f"no notebook of the book: {', '.join(map(str, unknown))}")
     paths = [path for path in paths if not some or path.resolve() in some]
     with ThreadPoolExecutor(jobs) as pool:
         for path, (row, failed) in zip(paths, pool.map(measure, paths), strict=True):

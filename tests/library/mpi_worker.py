@@ -62,6 +62,10 @@ def refused(f: Callable[[], Any], message: str) -> None:
         raise AssertionError(f"no error: {message}")
 
 
+def fail() -> None:
+    raise ValueError
+
+
 def check_collectives(ranks: Ranks) -> None:
     n = ranks.size
     each = [np.random.default_rng(r).standard_normal(13) for r in ranks]
@@ -90,6 +94,7 @@ def check_collectives(ranks: Ranks) -> None:
     before = ranks.sent
     assert ranks.texts(f"ü{ranks.rank}" * ranks.rank) == [f"ü{r}" * r for r in ranks]
     assert ranks.sent == before
+    refused(lambda: ranks.together(fail), "ValueError")  # even without a message
     if n > 1:
         refused(lambda: ranks.gather([np.zeros(1 + ranks.rank)]), "different sizes")
 

@@ -9,6 +9,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 
 from deepopt_lib import rules, schedules
 from deepopt_lib.blockwise import Blockwise
+from deepopt_lib.checked import Checked
 from deepopt_lib.optimizer import (
     Optimizer,
     OptimizerState,
@@ -528,3 +530,17 @@ def test_nothing_changes_before_the_exception(kind: str) -> None:
     assert all(params[k] is w for k, w in objects[0].items())
     assert all(state.rules[k] is s for k, s in objects[1].items())
     assert state.t == (1 if kind == "rate" else 0)
+
+
+@dataclass(frozen=True)
+class Switched(Checked):
+    """Its annotations are types and no strings, as those of a class in a notebook."""
+
+    flag: bool = True
+    steps: int = 1
+
+
+@pytest.mark.parametrize("wrong", [{"flag": "no"}, {"steps": 0}, {"steps": True}])
+def test_fields_are_checked_without_postponed_annotations(wrong: Any) -> None:
+    with pytest.raises(ValueError, match=f"Switched.{next(iter(wrong))}"):
+        Switched(**wrong)

@@ -150,11 +150,13 @@ def test_products_of_a_network_by_hand() -> None:
 
 def test_products_of_a_convolution_and_of_attention_by_hand() -> None:
     """Every product of the backward pass, also of arrays that a layer makes itself."""
-    net = init_conv_net(rng(), (8, 8, 2), (3,), 5)
+    net = init_conv_net(rng(), (8, 8, 2), (3, 4), 5)
     x, y = rng().random((BATCH, 8, 8, 2)), np.zeros(BATCH, int)
-    kernels, out = 2 * BATCH * 64 * (9 * 2) * 3, 2 * BATCH * (16 * 3) * 5
+    first, second = 2 * BATCH * 64 * (9 * 2) * 3, 2 * BATCH * 16 * (9 * 3) * 4
+    out = 2 * BATCH * (4 * 4) * 5
     _, both = count(value_and_grad(image_loss), net, x, y)
-    assert both.products == 2 * kernels + 3 * out  # no gradient by the images
+    # No gradient by the images.
+    assert both.products == 2 * first + 3 * second + 3 * out
 
     time, dim, heads = 4, 6, 2
     attention = init_attention(rng(), dim)

@@ -35,6 +35,11 @@ def test_topk_keeps_the_largest(keep: float) -> None:
     )  # Stich et al. (2018), a k-contraction
 
 
+def test_topk_rounds_up_what_is_above_a_whole_number() -> None:
+    for keep, k in ((0.07, 7), (0.55, 55), (0.551, 56)):
+        assert TopK(keep).encode(np.ones(100)).values.size == k
+
+
 def test_scaled_sign_is_the_best_multiple_of_the_signs() -> None:
     y = ScaledSign().round(X)
     scale = np.abs(X).sum() / X.size

@@ -9,7 +9,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from tools import report
+from tools import execute, report
 
 FOUND = [p.relative_to(report.CHAPTERS).as_posix() for p in report.notebooks()]
 
@@ -119,6 +119,35 @@ def test_a_slow_run_is_repeated_and_the_shortest_kept(monkeypatch: Any) -> None:
     assert report.measure(page) == ({"seconds": 5.0, "runs": 2}, [])
     ranks = report.CHAPTERS / "outlook" / "parallel_and_distributed.ipynb"
     assert report.measure(ranks) == ({"seconds": 21.0, "runs": 1}, [])
+
+
+def test_single_notebooks_replace_their_rows_alone(
+    tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    a, b, page = (tmp_path / f"{name}.ipynb" for name in ("a", "b", "page"))
+    took = {a: 1.0, b: 2.0, page: 4.0}
+    for name, value in {"CHAPTERS": tmp_path, "PAGE": page}.items():
+        monkeypatch.setattr(report, name, value)
+    monkeypatch.setattr(report, "RECORD", tmp_path / "run.json")
+    monkeypatch.setattr(report, "notebooks", lambda: [a, b, page])
+    monkeypatch.setattr(report, "measure", lambda path: ({"seconds": took[path]}, []))
+    monkeypatch.setattr(execute, "run", lambda path: (0.0, "", ""))
+    monkeypatch.setattr(execute, "replace", lambda path, text: None)
+    monkeypatch.setattr(execute, "name", lambda path: path.name)
+    monkeypatch.setattr("sys.argv", ["report"])
+    assert report.main() == 0
+    took |= {a: 16.0, b: 32.0, page: 64.0}
+    monkeypatch.setattr("sys.argv", ["report", str(b)])
+    assert report.main() == 0
+    record = json.loads(report.RECORD.read_text(encoding="utf8"))
+    found = {name: row["seconds"] for name, row in record["notebooks"].items()}
+    assert found == {"a.ipynb": 1.0, "b.ipynb": 32.0, "page.ipynb": 64.0}
+    assert record["seconds"] == 33.0
+    monkeypatch.setattr("sys.argv", ["report", str(tmp_path / "typo.ipynb")])
+    with pytest.raises(SystemExit):
+        report.main()
+    assert "no notebook of the book" in capsys.readouterr().err
+    assert json.loads(report.RECORD.read_text(encoding="utf8")) == record
 
 
 def test_a_failure_is_not_tried_away(monkeypatch: Any) -> None:
