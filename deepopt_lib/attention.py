@@ -53,8 +53,8 @@ def self_attention(
     o = np.empty_like(z, shape=x.shape, order="C")
     o_heads = _heads(o, x.shape, heads)[0]
     # The softmax is e/total. Dividing o instead of e costs time/d_k times less.
-    e = np.empty_like(z, shape=(batch, heads, time, time), order="C")
-    total = np.empty_like(z, shape=(batch, heads, time, 1), order="C")
+    e = np.empty((batch, heads, time, time), z.dtype)
+    total = np.empty((batch, heads, time, 1), z.dtype)
     future = np.triu(np.full((time, time), -np.inf, z.dtype), 1) if causal else None
     blocks = _blocks(batch, heads * time * time)
     for i in blocks:
@@ -75,7 +75,7 @@ def self_attention(
         dot = dot.reshape(batch, time, heads, 1).swapaxes(1, 2) / total
         do = _heads(do, x.shape, heads)[0]
         do /= total
-        dz = np.empty_like(z, dtype=np.result_type(do, z), order="C")
+        dz = np.empty(z.shape, np.result_type(do, z))
         dq, dk, dv = _heads(dz, x.shape, heads)
         for i in blocks:
             de = np.matmul(do[i], v[i].swapaxes(-1, -2))
