@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from benchmarks.timing import interleave, ratios, summary
-from deepopt_lib import lowrank, sparse, weight_only
-from deepopt_lib.prune import magnitude, top_blocks, top_share
-from deepopt_lib.types import Array
+from deepopt_lib import compress
+from deepopt_lib.compress import magnitude, top_blocks, top_share
+from deepopt_lib.core import Array
 
 Runs = dict[str, Callable[[], Any]]
 BASE = "numpy dense"  # what the ratios are of
@@ -47,8 +47,8 @@ def sparse_runs(W: Array, x: Array) -> tuple[Runs, dict[str, Array]]:
     """
     S, X = np.ascontiguousarray(W.T), np.ascontiguousarray(x.T)
     tiled = S * top_blocks(magnitude(S + normal(*S.shape)), TILE, 1 - density(W))
-    made = {k: sparse.to_format(S, k) for k in ("CSR", "CSC", "COO")}
-    blocks = sparse.to_format(tiled, "BSR", block=TILE)
+    made = {k: compress.to_format(S, k) for k in ("CSR", "CSC", "COO")}
+    blocks = compress.to_format(tiled, "BSR", block=TILE)
     columns = torch.from_numpy(X)
     rows = torch.from_numpy(S).to_sparse_csr()
     dense = torch.from_numpy(S)
@@ -68,7 +68,7 @@ def density(W: Array) -> float:
 
 def int8_runs(W: Array, x: Array) -> tuple[Runs, dict[str, Array]]:
     """Return the float32 product and those with 8-bit weights, at batch 1."""
-    layer, vector = weight_only.int8_layer(W), x[0]
+    layer, vector = compress.int8_layer(W), x[0]
     decoded = layer.scale * layer.codes.T.astype(np.float32)
     out = np.empty(len(layer.codes), np.float32)
     linear = torch.nn.Linear(*W.shape, bias=False)
@@ -96,7 +96,7 @@ def int8_runs(W: Array, x: Array) -> tuple[Runs, dict[str, Array]]:
 
     runs: Runs = {
         BASE: lambda: vector @ W,
-        "deepopt int8": lambda: weight_only.int8_linear(vector, layer),
+        "deepopt int8": lambda: compress.int8_linear(vector, layer),
         "numpy int8, by blocks": by_blocks,
         "torch dense": in_torch(linear),
         "torch int8, dynamic": in_torch(dynamic),
@@ -107,7 +107,7 @@ def int8_runs(W: Array, x: Array) -> tuple[Runs, dict[str, Array]]:
 
 def low_rank_runs(W: Array, x: Array) -> tuple[Runs, dict[str, Array]]:
     """Return the dense product and the two thin ones of a sixteenth of the rank."""
-    U, V = lowrank.randomized(W, len(W) // 16, np.random.default_rng(0))
+    U, V = compress.randomized(W, len(W) // 16, np.random.default_rng(0))
     row, dense = torch.from_numpy(x), torch.from_numpy(W)
     u, v = torch.from_numpy(U), torch.from_numpy(V)
     runs: Runs = {

@@ -19,14 +19,11 @@ from torch.nn import functional
 
 from benchmarks.timing import interleave, ratios, summary
 from deepopt_lib import nn
-from deepopt_lib.autodiff import mean, value_and_grad
+from deepopt_lib.autodiff import cross_entropy, mean, value_and_grad
+from deepopt_lib.core import Params, ravel
 from deepopt_lib.data import digits, mnist5k
-from deepopt_lib.losses import cross_entropy
-from deepopt_lib.optimizer import Optimizer
-from deepopt_lib.rules import Adam
-from deepopt_lib.train import batches
-from deepopt_lib.tree import pack
-from deepopt_lib.types import Params
+from deepopt_lib.optim import Adam, Optimizer
+from deepopt_lib.training import batches
 
 Loss = Callable[..., Any]
 CLASSES = 10
@@ -43,7 +40,7 @@ class Ours:
     def __init__(self, loss: Loss, params: Params, *batch: Any, data: Any = None):
         self.value_and_grad = value_and_grad(loss)
         self.optimizer = Optimizer(Adam(), LR, fused=True)
-        self.params, self.batch, self.data = pack(params)[1], batch, data
+        self.params, self.batch, self.data = ravel(params)[1], batch, data
         self.state = self.optimizer.init(self.params)
         self.rng = np.random.default_rng(0)
 

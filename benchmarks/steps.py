@@ -16,22 +16,20 @@ from scipy.linalg.blas import saxpy
 
 from benchmarks.limits import Moves, fastest, movers
 from benchmarks.timing import interleave, ratios, summary
-from deepopt_lib.fused import fused
-from deepopt_lib.optimizer import Optimizer
-from deepopt_lib.rules import (
+from deepopt_lib.core import Params, Rule, flatten, ravel
+from deepopt_lib.optim import (
     AdaGrad,
     Adam,
     AMSGrad,
     GradientDescent,
     Lion,
     Momentum,
+    Optimizer,
     RMSprop,
     WeightDecay,
     chain,
+    fused,
 )
-from deepopt_lib.states import arrays
-from deepopt_lib.tree import pack
-from deepopt_lib.types import Params, Rule
 
 LR = 1e-3
 SIZES = (1_000, 17_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
@@ -177,7 +175,7 @@ def floors(rule: Rule, found: Moves) -> dict[str, float]:
 
     It reads parameters, gradients and states, and writes all but the gradients.
     """
-    states = len(arrays(rule.init(np.zeros(1, np.float32))))
+    states = len(flatten(rule.init(np.zeros(1, np.float32))))
     us = {k: 1e6 * t * (3 + 2 * states) / 2 for k, t in found._asdict().items()}
     return {k: float(f"{t:.4g}") for k, t in us.items()}
 
@@ -244,8 +242,8 @@ def measure_packed() -> list[dict[str, Any]]:
         grads = {k: np.ones_like(w) for k, w in params.items()}
         apart = {k: w.copy() for k, w in params.items()}
         steps = {
-            "deepopt": ours(Adam(), pack(params)[1], pack(grads)[1]),
-            "deepopt, gradients apart": ours(Adam(), pack(params)[1], grads),
+            "deepopt": ours(Adam(), ravel(params)[1], ravel(grads)[1]),
+            "deepopt, gradients apart": ours(Adam(), ravel(params)[1], grads),
             "deepopt, all apart": ours(Adam(), apart, grads),
         }
         for how in ("", "foreach", "fused"):

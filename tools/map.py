@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from deepopt_lib.show import stored
+from deepopt_lib.book.show import stored
 
 ROOT = Path(__file__).parents[1]
 INDEX = ROOT / "chapters" / "index.md"

@@ -1,0 +1,135 @@
+"""Training in few dimensions: LoRA for weights, GaLore for the optimizer's state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from deepopt_lib.compress.low_rank import check_rank
+from deepopt_lib.core.checks import is_int
+from deepopt_lib.core.types import Array, Params, Rule, State
+from deepopt_lib.optim.base import check_rule
+
+__all__ = ["GaLore", "Projected", "init_lora", "with_lora"]
+
+
+def init_lora(
+    rng: np.random.Generator, params: Params, names: Iterable[str], r: int
+) -> Params:
+    """Draw LoRA's factors for the named matrices (Hu et al. 2022, section 4.1).
+
+    ``"layer1.W.A"`` (n_in, r) with entries N(0, 1/n_in), ``"layer1.W.B"`` (r, n_out)
+    of zeros, so that training starts from the network as it is. In the paper's notation
+    for column vectors A and B change places.
+
+    Raises
+    ------
+    ValueError
+        If ``r`` is not an int in [1, min(shape)] of every named matrix.
+    """
+    lora: Params = {}
+    for k in names:
+        W = params[k]
+        check_rank(W, r)
+        A = rng.standard_normal((W.shape[0], r)) / np.sqrt(W.shape[0])
+        lora[f"{k}.A"] = A.astype(W.dtype)
+        lora[f"{k}.B"] = np.zeros((r, W.shape[1]), W.dtype)
+    return lora
+
+
+def with_lora(params: Mapping[str, Any], lora: Any, alpha: float = 1.0) -> Any:
+    """Return the parameters with ``W + alpha/r * A @ B`` (Hu et al. 2022, eq. 3).
+
+    On arrays this merges the adaptation into the weights for good. Differentiate by
+    ``lora`` alone: ``params`` stay constants, and get no gradient and no state.
+
+    Raises
+    ------
+    ValueError
+        If a factor fits no parameter, or lacks the other one.
+    """
+    merged = dict(params)
+    for k in lora:
+        name, _, factor = k.rpartition(".")
+        if name not in params or factor not in ("A", "B"):
+            raise ValueError(f"{k!r} fits no parameter, there are {list(params)}")
+        if not {f"{name}.A", f"{name}.B"} <= set(lora):
+            raise ValueError(f"{k!r} has no other factor, there are {list(lora)}")
+        if factor == "A":
+            W, A, B = params[name], lora[k], lora[f"{name}.B"]
+            r = A.shape[1]
+            if (A.shape, B.shape) != ((W.shape[0], r), (r, W.shape[1])):
+                raise ValueError(
+                    f"{A.shape} by {B.shape} does not fit {name!r} {W.shape}"
+                )
+            merged[name] = W + (A @ B) * (alpha / r)
+    return merged
+
+
+class Projected(NamedTuple):
+    """GaLore's state: the basis, and the state of the rule inside."""
+
+    basis: Array  # (short side, r)
+    inner: State
+
+
+@dataclass(frozen=True)
+class GaLore:
+    """Run a rule on the gradient's part in r directions.
+
+    Zhao et al. (2024), Algorithm 1.
+    Every ``every`` steps the r first singular vectors of the gradient, along the
+    shorter side, become the basis P. The rule sees ``P.T @ g`` (r, longer side) and
+    answers with n; the direction is ``scale * P @ n``. Its state shrinks by r over the
+    shorter side; P costs ``short * r`` more. The moments are kept when P changes.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or a parameter is no matrix or too small for r.
+    """
+
+    rule: Rule
+    r: int
+    every: int = 50
+    scale: float = 0.25
+
+    def __post_init__(self) -> None:
+        """Check every argument."""
+        check_rule("GaLore.rule", self.rule)
+        for name in ("r", "every"):
+            value = getattr(self, name)
+            if not is_int(value) or value < 1:
+                raise ValueError(f"GaLore.{name} must be an int >= 1, got {value!r}")
+        if not self.scale > 0:
+            raise ValueError(f"GaLore.scale must be > 0, got {self.scale!r}")
+
+    @property
+    def elementwise(self) -> bool:
+        """False: the basis depends on the whole gradient."""
+        return False
+
+    def init(self, w: Array, /) -> Projected:
+        """Return an empty basis and the state of the rule in it."""
+        if w.ndim != 2:
+            raise ValueError(f"GaLore needs a matrix, got shape {w.shape}")
+        check_rank(w, self.r)
+        short, long = min(w.shape), max(w.shape)
+        inner = self.rule.init(np.zeros((self.r, long), w.dtype))
+        return Projected(np.zeros((short, self.r), w.dtype), inner)
+
+    def update(
+        self, g: Array, s: Projected, w: Array, t: int, /
+    ) -> tuple[Array, Projected]:
+        """Project, apply the rule, and go back."""
+        wide = g.shape[0] <= g.shape[1]
+        G, W = (g, w) if wide else (g.T, w.T)
+        basis = s.basis
+        if (t - 1) % self.every == 0:
+            basis = np.linalg.svd(G, full_matrices=False)[0][:, : self.r]
+        u, inner = self.rule.update(basis.T @ G, s.inner, basis.T @ W, t)
+        back = self.scale * (basis @ u)
+        return (back if wide else back.T), Projected(basis, inner)

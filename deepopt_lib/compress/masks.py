@@ -1,0 +1,82 @@
+"""Masks: which entries of an array stay, and how training leaves the others alone."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepopt_lib.core.types import Array, Params, Rule, State
+from deepopt_lib.optim.base import check_rule
+
+__all__ = ["Mask", "Masked", "apply_masks", "density", "masked_rules"]
+
+Mask = NDArray[np.bool_]
+"""True where an entry stays."""
+
+
+def apply_masks(params: Params, masks: Mapping[str, Mask]) -> Params:
+    """Return the parameters (or gradients) with zeros where a mask says so."""
+    for k, mask in masks.items():
+        if k not in params or params[k].shape != mask.shape:
+            raise ValueError(f"masks[{k!r}] of shape {mask.shape} fits no parameter")
+    return {k: w * masks[k] if k in masks else w for k, w in params.items()}
+
+
+def density(masks: Mapping[str, Mask]) -> float:
+    """Return the fraction of entries that stay, over all masks."""
+    return sum(int(m.sum()) for m in masks.values()) / sum(
+        m.size for m in masks.values()
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Masked:
+    """A rule whose direction is zero outside of a mask, whatever its state holds.
+
+    Zeros stay zeros under every rule, also one that mixes entries (Muon), and in a run
+    that goes on with an old momentum. State: that of the rule inside.
+    """
+
+    rule: Rule
+    mask: Mask
+
+    def __post_init__(self) -> None:
+        """Refuse what is no rule or no mask."""
+        check_rule("Masked.rule", self.rule)
+        if not (isinstance(self.mask, np.ndarray) and self.mask.dtype == np.bool_):
+            raise ValueError(
+                f"Masked.mask must be an array of bools, got {self.mask!r}"
+            )
+
+    def __repr__(self) -> str:
+        """Tell two masks apart without printing them."""
+        sum_ = zlib.crc32(np.packbits(self.mask).tobytes())
+        kept = f"{self.mask.sum()} of {self.mask.size}"
+        return f"Masked({self.rule!r}, {kept}, crc32 {sum_:08x})"
+
+    @property
+    def elementwise(self) -> bool:
+        """False: the mask knows places, and a fused loop does not."""
+        return False
+
+    def init(self, w: Array, /) -> State:
+        """Return the state of the rule inside."""
+        if w.shape != self.mask.shape:
+            raise ValueError(f"mask of shape {self.mask.shape} for shape {w.shape}")
+        return self.rule.init(w)
+
+    def update(self, g: Array, s: State, w: Array, t: int, /) -> tuple[Array, State]:
+        """Apply the rule to the masked gradient, and mask what it returns."""
+        u, s = self.rule.update(g * self.mask, s, w, t)
+        return u * self.mask, s
+
+
+def masked_rules(
+    rule: Rule, params: Params, masks: Mapping[str, Mask]
+) -> dict[str, Rule]:
+    """Return a rule for every parameter: `Masked` where there is a mask."""
+    return {k: Masked(rule, masks[k]) if k in masks else rule for k in params}

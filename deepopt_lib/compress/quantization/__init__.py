@@ -1,0 +1,3 @@
+"""Quantization: even and uneven grids, calibration, integers, training on a grid."""
+
+__all__: list[str] = []

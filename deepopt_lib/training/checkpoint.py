@@ -1,0 +1,195 @@
+"""Checkpoints: what a run needs to go on, in one safetensors file.
+
+Tensors named ``params/layer1.W``, ``state/layer1.W/0`` and ``extras/loss``, and a JSON
+text with the step, the generator's state and what must not have changed since. Reading
+it runs nothing, unlike a pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepopt_lib import core
+from deepopt_lib.core.files import Arrays
+from deepopt_lib.core.types import Params, State
+from deepopt_lib.optim.optimizer import Optimizer, OptimizerState
+
+__all__ = ["get_generator", "load", "save", "set_generator"]
+
+
+def save(
+    path: str | os.PathLike[str],
+    optimizer: Optimizer,
+    params: Params,
+    state: OptimizerState,
+    rng: np.random.Generator,
+    extras: Mapping[str, Any] | None = None,
+    same: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a checkpoint; until it is on the disk, the one that was there stays.
+
+    Parameters
+    ----------
+    path : str or path
+        A name in a folder that exists.
+    optimizer, params, state, rng
+        What the next step needs; nothing is changed.
+    extras : dict, optional
+        What else the run needs: arrays, and whatever JSON can hold.
+    same : dict, optional
+        Numbers and texts for `load` to compare with its own.
+
+    Raises
+    ------
+    ValueError
+        If something cannot be stored, or two arrays would have one name.
+    OSError
+        If the file cannot be written: no folder, no permission, no space.
+    """
+    extras = extras or {}
+    tensors = {k: v for k, v in extras.items() if isinstance(v, np.ndarray)}
+    arrays = _named(params, state, tensors)
+    note = {
+        "t": state.t,
+        "rng": get_generator(rng),
+        "same": {**_identity(optimizer, state.t, rng), **(same or {})},
+        "axes": {k: _axes(a) for k, a in arrays.items() if not a.flags.c_contiguous},
+        "extras": {k: v for k, v in extras.items() if k not in tensors},
+    }
+    core.write_arrays(os.fspath(path), arrays, json.dumps(note, default=_plain))
+
+
+def load(
+    path: str | os.PathLike[str],
+    optimizer: Optimizer,
+    params: Params,
+    rng: np.random.Generator,
+    same: Mapping[str, Any] | None = None,
+) -> tuple[Params, OptimizerState, dict[str, Any]]:
+    """Return a checkpoint's parameters, state and extras, and set ``rng`` to its own.
+
+    ``params`` and ``optimizer.init(params)`` say which arrays there have to be; they
+    are not changed. The optimizer is the same if its rules print the same and if its
+    learning rates are equal at the steps 1, 2, 4, 8, ... and at the last one taken.
+    Whatever is in ``same`` must have been there, with the same value, for `save`.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, is something else, or belongs to another network,
+        optimizer or run. Nothing has changed then.
+    OSError
+        If there is no such file or it cannot be read.
+    """
+    arrays, text = core.read_arrays(os.fspath(path))
+    note = json.loads(text)
+    extras = {k[7:]: arrays.pop(k) for k in list(arrays) if k.startswith("extras/")}
+    like = optimizer.init(params)
+    now = {
+        **_identity(optimizer, note["t"], rng),
+        **_kinds(_named(params, like, {})),
+        **(same or {}),
+    }
+    then = {**note["same"], **_kinds(arrays)}
+    for k in [*now, *arrays]:
+        if then.get(k) != now.get(k):
+            was, here = then.get(k, "missing"), now.get(k, "missing")
+            raise ValueError(
+                f"{path} belongs to another run: {k} is {was} there, {here} here"
+            )
+    for k, axes in note["axes"].items():
+        if k in arrays:
+            arrays[k] = arrays[k].transpose(axes).copy().transpose(np.argsort(axes))
+    new = {k: arrays[f"params/{k}"] for k in params}
+    rules = {k: _restore(f"state/{k}", s, arrays) for k, s in like.rules.items()}
+    set_generator(rng, note["rng"])
+    return new, OptimizerState(note["t"], rules), {**note["extras"], **extras}
+
+
+def get_generator(rng: np.random.Generator) -> Any:
+    """Return the state of a generator in numbers, texts, lists and dicts, for JSON."""
+    return json.loads(json.dumps(rng.bit_generator.state, default=_plain))
+
+
+def set_generator(rng: np.random.Generator, stored: Any) -> None:
+    """Set a generator to what `get_generator` returned for one of the same kind."""
+
+    def as_in(now: Any, then: Any) -> Any:
+        if isinstance(now, dict):
+            return {k: as_in(v, then[k]) for k, v in now.items()}
+        return np.array(then, now.dtype) if isinstance(now, np.ndarray) else then
+
+    rng.bit_generator.state = as_in(rng.bit_generator.state, stored)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise ValueError(f"a checkpoint holds numbers and texts, got {value!r}")
+
+
+def _axes(a: NDArray[Any]) -> list[int]:
+    """Return the axes from the slowest in memory on: BLAS may round by their order."""
+    return sorted(range(a.ndim), key=lambda i: -abs(a.strides[i]))
+
+
+def _identity(optimizer: Optimizer, t: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Say what an optimizer is: its rules as they print, and its rates up to t."""
+    said: dict[str, Any] = {"optimizer": type(optimizer).__name__}
+    for f in fields(optimizer):
+        if f.name != "lr" and f.repr:
+            value = getattr(optimizer, f.name)
+            each = value if isinstance(value, dict) else {"": value}
+            said |= {f"{f.name} {k}".rstrip(): _printed(v) for k, v in each.items()}
+    steps = sorted({1, max(t, 1), *(2**i for i in range(t.bit_length()))})
+    rates = {f"lr({i})": optimizer.lr_at(i) for i in steps}
+    return {**said, **rates, "rng": type(rng.bit_generator).__name__}
+
+
+def _printed(value: Any) -> str:
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))  # an address says nothing
+
+
+def _named(
+    params: Params, state: OptimizerState, extras: Arrays
+) -> dict[str, NDArray[Any]]:
+    pairs = [
+        *((f"params/{k}", w) for k, w in params.items()),
+        *(pair for k, s in state.rules.items() for pair in _leaves(f"state/{k}", s)),
+        *((f"extras/{k}", a) for k, a in extras.items()),
+    ]
+    named = dict(pairs)
+    if len(named) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"two arrays would have one name in the file: {twice}")
+    return named
+
+
+def _leaves(name: str, state: State) -> Iterator[tuple[str, NDArray[Any]]]:
+    if isinstance(state, tuple):
+        for i, part in enumerate(state):
+            yield from _leaves(f"{name}/{i}", part)
+    elif isinstance(state, np.ndarray | np.generic):  # of a 0-d array: a scalar
+        yield name, np.asarray(state)
+    elif state is not None:
+        raise ValueError(f"{name} must be an array or a tuple of them, got {state!r}")
+
+
+def _restore(name: str, like: State, arrays: Arrays) -> State:
+    if isinstance(like, tuple):
+        parts = [_restore(f"{name}/{i}", s, arrays) for i, s in enumerate(like)]
+        return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
+    return None if like is None else arrays[name]
+
+
+def _kinds(arrays: Arrays) -> dict[str, str]:
+    return {k: f"{a.dtype.name} {a.shape}" for k, a in arrays.items()}

@@ -1,0 +1,144 @@
+"""What a page shows: tables, source, figures and the trajectory player."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from deepopt_lib import optim
+from deepopt_lib.book import player, plot, show
+from deepopt_lib.training import quadratic
+
+mpl.use("agg")
+
+
+@pytest.mark.parametrize(
+    "cell", [8, -0.3, "−0.3 ± 0.1", "5,880 of 58,800", "2 ms", "~7 x"]
+)
+def test_numbers_stand_to_the_right(cell: object) -> None:
+    assert show.table(["a"], [(cell,)]).data.splitlines()[1] == "| --: |"
+
+
+@pytest.mark.parametrize("cell", ["Adam", "8 of them differ", "40 times, no loss", ""])
+def test_text_stands_to_the_left(cell: object) -> None:
+    assert show.table(["a"], [(cell,)]).data.splitlines()[1] == "| :-- |"
+
+
+def test_table_aligns_numbers_right_and_marks_the_row_that_matters() -> None:
+    shown = show.table(["rule", "loss"], [("GD", 0.12345), ("Adam", 2.0)], bold=1)
+    lines = shown.data.splitlines()
+    assert lines[0] == "| rule | loss |"
+    assert lines[1] == "| :-- | --: |"
+    assert lines[2] == "| GD | 0.123 |"
+    assert lines[3] == "| **Adam** | **2** |"
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "message"),
+    [
+        (["a", "b"], [("x",)], r"row \['x'\] does not fit the header \['a', 'b'\]"),
+        (["a", ""], [("x", "y")], r"every column needs a name, got \['a', ''\]"),
+    ],
+)
+def test_table_refuses(header: list[str], rows: list[tuple[str]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        show.table(header, rows)
+
+
+def test_paper_here_knows_three_verdicts() -> None:
+    row = ("claim", "2 %", "3 % ± 1, n = 3", "reproduced")
+    assert "*reproduced*" in show.paper_here([row]).data
+    with pytest.raises(ValueError, match=r"'claim': verdict must be in .* got 'yes'"):
+        show.paper_here([(*row[:3], "yes")])
+
+
+def test_source_is_the_code_that_runs() -> None:
+    shown = show.source(optim.Adam.update).data
+    assert shown.startswith("```python\ndef update(")
+    assert "m = self.b1 * s.m + (1 - self.b1) * g" in shown
+
+
+def test_colors_are_legible_on_white_and_on_black() -> None:
+    def luminance(color: str) -> float:
+        c = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        c = np.where(c <= 0.03928, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+        return float(c @ [0.2126, 0.7152, 0.0722])
+
+    for color in {look.color for look in plot.LOOKS.values()} | {plot.INK}:
+        bright, dark = luminance("#ffffff") + 0.05, luminance("#121212") + 0.05
+        assert bright / (luminance(color) + 0.05) > 3
+        assert (luminance(color) + 0.05) / dark > 3
+
+
+def test_no_two_methods_look_the_same() -> None:
+    looks = {k: v for k, v in plot.LOOKS.items() if k != "heavy ball"}  # = momentum
+    assert len(set(looks.values())) == len(looks)
+
+
+def test_line_averages_runs_and_power_law_finds_the_slope() -> None:
+    ax = plot.figure("title", "x (1)", "y (1)", log="xy")
+    x = np.array([1.0, 10.0, 100.0])
+    mean = plot.line(ax, x, [3 * x**-2, 5 * x**-2], "SGD")
+    assert np.allclose(mean, 4 * x**-2)
+    assert abs(plot.power_law(ax, x, mean) + 2) < 1e-9
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    plt.close("all")
+
+
+def test_labels_stand_at_the_ends_and_apart() -> None:
+    ax = plot.figure("title", "x", "y")
+    for shift, name in enumerate(["SGD", "Adam", "Lion", "Muon"]):
+        plot.line(ax, [0, 1], [0, 1 + 1e-3 * shift], name)
+    assert plot.label_ends(ax, gap=0.1) == ["Muon", "Lion", "Adam", "SGD"]
+    heights = [text.get_position()[1] for text in ax.texts]
+    assert np.all(np.diff(heights) < -0.0999)
+    plt.close("all")
+
+
+def test_player_draws_every_path_and_needs_no_script() -> None:
+    problem = quadratic([1.0, 4.0])
+    path = np.linspace([1.0, 1.0], [0.0, 0.0], 5)
+    shown = player(
+        problem.f,
+        {"SGD": path, "Adam": path[:3]},
+        (-1, 2),
+        (-1, 2),
+        minimum=problem.minimum,
+        caption="a < b",
+        alt='two "paths"',
+    ).data
+    assert "@" not in re.sub(r"@media", "", shown)  # every placeholder is filled
+    assert shown.count('class="run"') == 2 and 'max="4" value="4"' in shown
+    assert "http" not in shown and "a &lt; b" in shown and "&quot;paths&quot;" in shown
+    match = re.search(r'data-runs="([^"]*)"', shown)
+    assert match is not None
+    runs = json.loads(unescape(match.group(1)))
+    assert [len(run["values"]) for run in runs] == [5, 3]
+    assert runs[0]["values"][0] == "2.50e+00"
+
+
+@pytest.mark.parametrize(
+    ("path", "alt", "message"),
+    [
+        (np.zeros((3, 3)), "x", r"paths\['SGD'\] must be \(n, 2\), got \(3, 3\)"),
+        (np.zeros((3, 2)), "", "alt must say what is seen"),
+    ],
+)
+def test_player_refuses(path: np.ndarray, alt: str, message: str) -> None:
+    problem = quadratic([1.0, 4.0])
+    with pytest.raises(ValueError, match=message):
+        player(
+            problem.f,
+            {"SGD": path},
+            (-1, 1),
+            (-1, 1),
+            minimum=problem.minimum,
+            caption="c",
+            alt=alt,
+        )

@@ -1,0 +1,189 @@
+"""Thin factors against the theory of the SVD, and training in few dimensions."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepopt_lib import autodiff, nn, optim
+from deepopt_lib.autodiff import value_and_grad
+from deepopt_lib.compress import (
+    GaLore,
+    LowRank,
+    activation_aware,
+    break_even,
+    factored_mlp,
+    init_lora,
+    output_error,
+    randomized,
+    rank_for_energy,
+    tail,
+    truncated,
+    with_lora,
+)
+from deepopt_lib.core import Array, nbytes
+
+modest = settings(max_examples=25, deadline=None, derandomize=True, database=None)
+rng = np.random.default_rng(0)
+W = rng.standard_normal((12, 9))
+X = rng.standard_normal((60, 12)) * np.geomspace(1, 1e-2, 12)
+
+
+@modest
+@given(m=st.integers(2, 9), n=st.integers(2, 9), data=st.data())
+def test_the_error_is_the_tail_of_the_spectrum(
+    m: int, n: int, data: st.DataObject
+) -> None:
+    r = data.draw(st.integers(1, min(m, n)))
+    A = np.random.default_rng(m * n).standard_normal((m, n))
+    s = np.linalg.svd(A, compute_uv=False)
+    factors = truncated(A, r)
+    assert factors.U.shape == (m, r)
+    assert factors.V.shape == (r, n)
+    error = np.sum((A - factors.product) ** 2)
+    assert error == pytest.approx(tail(s, r), rel=1e-10, abs=1e-20)
+    assert tail(s, r) == pytest.approx(sum(v * v for v in s[r:].tolist()))
+    np.testing.assert_allclose(  # split evenly
+        np.linalg.norm(factors.U, axis=0), np.linalg.norm(factors.V, axis=1)
+    )
+
+
+def test_the_randomized_factors_are_nearly_the_best() -> None:
+    A = rng.standard_normal((80, 60)) @ np.diag(0.8 ** np.arange(60))
+    best = tail(np.linalg.svd(A, compute_uv=False), 5)
+    errors = [
+        np.sum((A - randomized(A, 5, np.random.default_rng(1), 5, p).product) ** 2)
+        for p in (0, 1, 3)
+    ]
+    assert best <= errors[2] < 1.001 * best
+    assert errors[2] < errors[1] < errors[0]
+    exact = randomized(A, 5, np.random.default_rng(1), extra=55)
+    assert np.sum((A - exact.product) ** 2) == pytest.approx(best)
+
+
+def test_no_matrix_of_that_rank_is_closer_on_the_data() -> None:
+    """Gradient descent on the factors, from ten starts, finds nothing better."""
+    best = output_error(W, activation_aware(W, X, 3).product, X)
+    assert best < output_error(W, truncated(W, 3).product, X)
+    C = np.linalg.cholesky(X.T @ X).T
+    s = np.linalg.svd(C @ W, compute_uv=False)
+    assert best == pytest.approx(tail(s, 3) / np.sum((X @ W) ** 2), rel=1e-3)
+
+
+def test_on_white_inputs_it_is_the_plain_svd() -> None:
+    Q = np.linalg.qr(rng.standard_normal((60, 12)))[0]
+    a, b = activation_aware(W, Q, 4), truncated(W, 4)
+    np.testing.assert_allclose(a.product, b.product, atol=1e-9)
+
+
+def test_the_rank_for_a_share_of_the_squares() -> None:
+    A = np.diag([3.0, 2.0, 1.0, 0.0])  # squares 9, 4, 1
+    found = [rank_for_energy(A, e) for e in (0.5, 9 / 14, 0.7, 13 / 14, 0.95, 1.0)]
+    assert found == [1, 1, 2, 2, 3, 3]
+    assert rank_for_energy(np.zeros((3, 2)), 0.9) in (1, 2)
+
+
+@pytest.mark.parametrize(("n", "m"), [(196, 300), (4, 4), (1, 7), (1024, 1024)])
+def test_break_even_is_the_last_rank_that_saves(n: int, m: int) -> None:
+    r = break_even(n, m)
+    assert r * (n + m) < n * m <= (r + 1) * (n + m)
+
+
+def test_the_codec_counts_both_factors() -> None:
+    x = W.astype(np.float32)
+    assert LowRank(3).encode(x).nbytes == 4 * 3 * (12 + 9)
+
+
+def test_a_factored_network_is_the_one_with_the_products() -> None:
+    params = nn.init_mlp(np.random.default_rng(1), [12, 9, 4])
+    thin = {k: w for k, w in params.items() if k != "layer1.W"}
+    factors = truncated(params["layer1.W"], 9)
+    thin |= {"layer1.U": factors.U, "layer1.V": factors.V}
+    np.testing.assert_allclose(factored_mlp(thin, X), nn.mlp(params, X), atol=1e-12)
+
+
+def test_lora_starts_as_the_network_and_trains_alone() -> None:
+    params = nn.init_mlp(np.random.default_rng(1), [12, 9, 4])
+    lora = init_lora(np.random.default_rng(2), params, ["layer1.W"], 2)
+    assert {k: w.shape for k, w in lora.items()} == {
+        "layer1.W.A": (12, 2),
+        "layer1.W.B": (2, 9),
+    }
+    same = with_lora(params, lora)
+    np.testing.assert_array_equal(same["layer1.W"], params["layer1.W"])
+
+    def loss(lora: Any, x: Array, y: Any) -> Any:
+        return autodiff.cross_entropy(nn.mlp(with_lora(params, lora, 6.0), x), y)
+
+    y = np.arange(60) % 4
+    _, grads = value_and_grad(loss)(lora, X, y)
+    assert grads.keys() == lora.keys()
+    assert np.abs(grads["layer1.W.B"]).max() > 0 == np.abs(grads["layer1.W.A"]).max()
+    lora["layer1.W.B"] = rng.standard_normal((2, 9))
+    merged = with_lora(params, lora, alpha=6.0)["layer1.W"]
+    change = lora["layer1.W.A"] @ lora["layer1.W.B"]
+    np.testing.assert_allclose(merged, params["layer1.W"] + 3.0 * change)
+
+
+@pytest.mark.parametrize("shape", [(6, 9), (9, 6), (6, 6)])
+def test_galore_at_full_rank_is_gradient_descent(shape: tuple[int, int]) -> None:
+    rule = GaLore(optim.GradientDescent(), r=6, every=2, scale=0.5)
+    w = np.zeros(shape)
+    s = rule.init(w)
+    for t in range(1, 5):
+        g = rng.standard_normal(shape)
+        u, s = rule.update(g, s, w, t)
+        np.testing.assert_allclose(u, 0.5 * g, atol=1e-12)
+
+
+def test_galore_runs_the_rule_in_the_basis_of_the_gradient() -> None:
+    rule = GaLore(optim.Adam(), r=2, every=3, scale=1.0)
+    g = [rng.standard_normal((5, 8)) for _ in range(4)]
+    w = np.zeros((5, 8))
+    s, inner = rule.init(w), optim.Adam().init(np.zeros((2, 8)))
+    for t in range(1, 5):
+        u, s = rule.update(g[t - 1], s, w, t)
+        if t in (1, 4):  # found again every three steps
+            P = np.linalg.svd(g[t - 1])[0][:, :2]
+        n, inner = optim.Adam().update(P.T @ g[t - 1], inner, np.zeros((2, 8)), t)
+        np.testing.assert_allclose(u, P @ n)
+        assert np.linalg.matrix_rank(u) == 2
+
+
+def test_galore_turns_with_the_matrix() -> None:
+    rule = GaLore(optim.Momentum(), r=2)
+    g = rng.standard_normal((5, 8))
+    wide, _ = rule.update(g, rule.init(g), g, 1)
+    tall, _ = rule.update(g.T, rule.init(g.T), g.T, 1)
+    np.testing.assert_allclose(wide, tall.T)
+    assert nbytes(rule.init(g)) == 8 * (5 * 2 + 2 * 8)
+
+
+BAD: list[tuple[Any, str]] = [
+    (lambda: truncated(W, 0), r"rank must be an int in \[1, 9\] for shape \(12, 9\)"),
+    (lambda: truncated(W, 10), r"rank must be an int in \[1, 9\] .*, got 10"),
+    (lambda: randomized(W, 3, rng, extra=-1), "extra and power must be ints >= 0"),
+    (lambda: activation_aware(W, W, 3), r"x must be \(samples, 12\), got \(12, 9\)"),
+    (lambda: rank_for_energy(W, 0.0), r"energy must be in \(0, 1\], got 0.0"),
+    (lambda: truncated(np.full((2, 2), np.nan), 1), "W has 4 entries that are NaN"),
+    (lambda: init_lora(rng, {"W": W}, ["W"], 10), r"rank must be an int in \[1, 9\]"),
+    (lambda: with_lora({"W": W}, {"V.A": W, "V.B": W}), "'V.A' fits no parameter"),
+    (lambda: with_lora({"W": W}, {"W.B": W}), "'W.B' has no other factor"),
+    (
+        lambda: with_lora({"W": W}, {"W.A": W, "W.B": np.ones((W.shape[1], 99))}),
+        "does not fit 'W'",
+    ),
+    (lambda: GaLore(optim.Adam(), 0), "GaLore.r must be an int >= 1, got 0"),
+    (lambda: GaLore(optim.Adam(), 2, every=0), "GaLore.every must be an int >= 1"),
+    (lambda: GaLore(optim.Adam(), 2, scale=0), "GaLore.scale must be > 0, got 0"),
+    (lambda: GaLore(2, 2), "GaLore.rule is not a rule, got 2"),  # type: ignore[arg-type]
+    (lambda: GaLore(optim.Adam(), 2).init(W[0]), r"GaLore needs a matrix, got shape"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), BAD)
+def test_bad_arguments_are_named(call: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
