@@ -8,9 +8,10 @@ the learning rate.
 """
 
 from deepopt_lib.optim.adaptive import AdaGrad, Adam, AMSGrad, RMSprop
-from deepopt_lib.optim.base import Checked
+from deepopt_lib.optim.base import FRACTION, NOT_NEGATIVE, Checked
 from deepopt_lib.optim.compose import Chain, MatrixOr, chain
-from deepopt_lib.optim.inplace.fused import fused
+from deepopt_lib.optim.inplace.driver import InPlace
+from deepopt_lib.optim.inplace.kernel import loop_source
 from deepopt_lib.optim.optimizer import Optimizer, OptimizerState
 from deepopt_lib.optim.orthogonalize import Orthogonalize
 from deepopt_lib.optim.recipes import (
@@ -38,6 +39,8 @@ from deepopt_lib.optim.schedules import (
 from deepopt_lib.optim.step_size import Armijo, Hypergradient, HyperState
 
 __all__ = [
+    "FRACTION",
+    "NOT_NEGATIVE",
     "AMSGrad",
     "AdaGrad",
     "Adam",
@@ -47,6 +50,7 @@ __all__ = [
     "GradientDescent",
     "HyperState",
     "Hypergradient",
+    "InPlace",
     "Lion",
     "MatrixOr",
     "Momentum",
@@ -63,11 +67,11 @@ __all__ = [
     "chain",
     "constant",
     "cosine",
-    "fused",
     "inverse_sqrt",
     "inverse_time",
     "join_schedules",
     "lion",
+    "loop_source",
     "momentum",
     "muon",
     "one_cycle",

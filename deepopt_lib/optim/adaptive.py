@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from deepopt_lib.core.types import Array
-from deepopt_lib.optim.base import Checked
+from deepopt_lib.optim.base import FRACTION, NOT_NEGATIVE, Checked, Ranges
 
 __all__ = ["AMSGrad", "AdaGrad", "Adam", "RMSprop"]
 
@@ -20,6 +20,8 @@ class AdaGrad(Checked):
     ``s = s + g*g``, ``u = g / (sqrt(s) + eps)``. As in PyTorch, ``eps`` stands outside
     the root; the paper adds its delta there too.
     """
+
+    ranges: ClassVar[Ranges] = {"eps": NOT_NEGATIVE}
 
     eps: float = 1e-10
 
@@ -38,6 +40,8 @@ class RMSprop(Checked):
     ``v = b2*v + (1-b2)*g*g``, ``u = g / (sqrt(v) + eps)``. Variant: not centered, no
     bias correction, ``eps`` outside the root (PyTorch's; its ``alpha`` is our ``b2``).
     """
+
+    ranges: ClassVar[Ranges] = {"b2": FRACTION, "eps": NOT_NEGATIVE}
 
     b2: float = 0.99
     eps: float = 1e-8
@@ -69,6 +73,8 @@ class Adam(Checked):
     ValueError
         If ``b1`` or ``b2`` is outside [0, 1), or ``eps`` is negative.
     """
+
+    ranges: ClassVar[Ranges] = {"b1": FRACTION, "b2": FRACTION, "eps": NOT_NEGATIVE}
 
     b1: float = 0.9
     b2: float = 0.999
@@ -102,6 +108,8 @@ class AMSGrad(Checked):
     Adam with ``v_max = max(v_max, v)``, which never falls, in place of ``v``.
     Variant: PyTorch's, with Adam's bias corrections around the paper's maximum.
     """
+
+    ranges: ClassVar[Ranges] = {"b1": FRACTION, "b2": FRACTION, "eps": NOT_NEGATIVE}
 
     b1: float = 0.9
     b2: float = 0.999

@@ -1,30 +1,34 @@
-"""What all rules share: checked hyper-parameters."""
+"""What all rules share: hyper-parameters that are checked when a rule is made."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
+from deepopt_lib.core.checks import check_bool, check_int, check_number
 from deepopt_lib.core.types import Rule
 
-__all__ = ["Checked"]
+__all__ = ["FRACTION", "NOT_NEGATIVE", "Checked", "Ranges"]
 
-# What each hyper-parameter may be: the interval [low, high).
+Ranges = Mapping[str, tuple[float, float]]
+"""The interval [low, high) of each hyper-parameter that has one."""
 
+FRACTION = (0.0, 1.0)
+"""The interval [0, 1): of decay rates."""
 
-RANGES = {
-    "mu": (0.0, 1.0),
-    "b1": (0.0, 1.0),
-    "b2": (0.0, 1.0),
-    "eps": (0.0, math.inf),
-    "lam": (0.0, math.inf),
-}
+NOT_NEGATIVE = (0.0, math.inf)
+"""The interval [0, inf)."""
 
 
 @dataclass(frozen=True)
 class Checked:
     """Base of the rules: an elementwise rule with checked hyper-parameters.
+
+    A rule declares the interval [low, high) of each of its floats in ``ranges``; one
+    that is not there may be any finite number. An int has to be 1 or more, a switch a
+    bool. Numbers of NumPy become Python's, beside which float32 arrays stay float32.
 
     Raises
     ------
@@ -33,28 +37,25 @@ class Checked:
         that is no number, and for a switch that is not a bool.
     """
 
+    ranges: ClassVar[Ranges] = {}
+
     @property
     def elementwise(self) -> bool:
         """True when u[i] depends on g[i], w[i] and the state at i alone."""
         return True
 
     def __post_init__(self) -> None:
-        """Check every hyper-parameter against its range."""
+        """Check every hyper-parameter."""
         for field in fields(self):
             value = getattr(self, field.name)
             name = f"{type(self).__name__}.{field.name}"
-            if field.type in ("bool", bool) and not isinstance(value, bool):
-                raise ValueError(f"{name} must be True or False, got {value!r}")
-            if field.type in ("int", int) and (type(value) is not int or value < 1):
-                raise ValueError(f"{name} must be an int >= 1, got {value!r}")
-            if field.name in RANGES:
-                low, high = RANGES[field.name]
-                number = isinstance(value, int | float) and not isinstance(value, bool)
-                if not (number and low <= value < high):
-                    span = f"[{low:g}, {high:g})"
-                    raise ValueError(f"{name} must be in {span}, got {value!r}")
-                # A Python float keeps float32 arrays float32; a NumPy scalar does not.
-                object.__setattr__(self, field.name, float(value))
+            if field.type in ("bool", bool):
+                value = check_bool(name, value)
+            elif field.type in ("int", int):
+                value = check_int(name, value)
+            elif field.type in ("float", float):
+                value = check_number(name, value, *self.ranges.get(field.name, ()))
+            object.__setattr__(self, field.name, value)
 
 
 def check_rule(name: str, rule: Any) -> None:

@@ -75,13 +75,21 @@ class MatrixOr:
         """True when both rules are elementwise."""
         return self.matrix.elementwise and self.other.elementwise
 
-    def _for(self, w: Array) -> Rule:
-        return self.matrix if w.ndim == 2 else self.other
-
     def init(self, w: Array, /) -> State:
         """Return the chosen rule's state."""
-        return self._for(w).init(w)
+        return rule_for(self, w).init(w)
 
     def update(self, g: Array, s: State, w: Array, t: int, /) -> tuple[Array, State]:
         """Apply the chosen rule."""
-        return self._for(w).update(g, s, w, t)
+        return rule_for(self, w).update(g, s, w, t)
+
+
+def rule_for(rule: Rule, w: Array) -> Rule:
+    """Return the rule that serves ``w``: of each choice, also in a chain, one."""
+    if isinstance(rule, MatrixOr):
+        return rule_for(rule.matrix if w.ndim == 2 else rule.other, w)
+    if isinstance(rule, Chain):
+        links = tuple(rule_for(link, w) for link in rule.rules)
+        same = all(a is b for a, b in zip(links, rule.rules, strict=True))
+        return rule if same else Chain(links)
+    return rule

@@ -9,11 +9,12 @@ the parameter itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from deepopt_lib.core.types import Array
-from deepopt_lib.optim.base import Checked
+from deepopt_lib.optim.base import FRACTION, NOT_NEGATIVE, Checked, Ranges
 
 __all__ = ["GradientDescent", "Lion", "Momentum", "WeightDecay"]
 
@@ -45,6 +46,8 @@ class Momentum(Checked):
         If ``mu`` is outside [0, 1).
     """
 
+    ranges: ClassVar[Ranges] = {"mu": FRACTION}
+
     mu: float = 0.9
     nesterov: bool = False
     ema: bool = False
@@ -67,6 +70,8 @@ class Lion(Checked):
     rule, so multiplying every gradient by one positive number changes nothing.
     """
 
+    ranges: ClassVar[Ranges] = {"b1": FRACTION, "b2": FRACTION}
+
     b1: float = 0.9
     b2: float = 0.99
 
@@ -85,6 +90,8 @@ class WeightDecay(Checked):
     *After* an adaptive rule it is decoupled: ``chain(Adam(), WeightDecay(lam))`` is
     AdamW. *Before* it, the decay is part of the gradient: L2 regularization.
     """
+
+    ranges: ClassVar[Ranges] = {"lam": NOT_NEGATIVE}
 
     lam: float
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import numpy as np
 
 from deepopt_lib.core.types import Array, Params
-from deepopt_lib.optim.base import Checked
-from deepopt_lib.optim.compose import Chain, MatrixOr
+from deepopt_lib.optim.base import FRACTION, Checked, Ranges
+from deepopt_lib.optim.compose import Chain
 from deepopt_lib.optim.optimizer import Optimizer, OptimizerState
-
-if TYPE_CHECKING:
-    from deepopt_lib.optimizer import Optimizer, OptimizerState
 
 __all__ = ["ScheduleFree", "average"]
 
@@ -35,6 +32,8 @@ class ScheduleFree(Checked):
     last: ``chain(Adam(b1=0), ScheduleFree())`` is Schedule-Free Adam. Evaluate at
     `average`, not at the parameters.
     """
+
+    ranges: ClassVar[Ranges] = {"b1": FRACTION}
 
     b1: float = 0.9
 
@@ -62,21 +61,16 @@ def average(params: Params, state: OptimizerState, optimizer: Optimizer) -> Para
     """
     if callable(optimizer.lr):
         raise ValueError(f"ScheduleFree needs a constant lr, got {optimizer.lr!r}")
-    averages = {}
+    averages, rules = {}, optimizer.rules_for(params)
     for name, y in params.items():
         if name not in state.rules:
             raise ValueError(f"params[{name!r}] has no state")
-        s, rule = state.rules[name], optimizer.rule
-        if isinstance(rule, dict):
-            rule = rule[name]
-        while isinstance(rule, MatrixOr | Chain):
-            if isinstance(rule, Chain):
-                rule, s = rule.rules[-1], s[-1]
-            else:
-                rule = rule.matrix if y.ndim == 2 else rule.other
+        s, rule = state.rules[name], rules[name]
+        while isinstance(rule, Chain):
+            rule, s = rule.rules[-1], s[-1]
         if not isinstance(rule, ScheduleFree):
             raise ValueError(
                 f"the rule of params[{name!r}] must end in ScheduleFree, got {rule!r}"
             )
-        averages[name] = np.asanyarray(y + (1 - rule.b1) * float(optimizer.lr) * s)
+        averages[name] = np.asanyarray(y + (1 - rule.b1) * optimizer.lr_at(1) * s)
     return averages

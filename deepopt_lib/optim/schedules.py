@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 
-from deepopt_lib.core.checks import is_number
+from deepopt_lib.core.checks import check_number
 from deepopt_lib.core.types import Schedule
 
 __all__ = [
@@ -23,10 +23,9 @@ __all__ = [
 
 
 def _check(**values: float) -> None:
-    """Raise a ValueError unless every value is a finite number > 0."""
+    """Refuse a value that is not a finite number > 0."""
     for name, value in values.items():
-        if not (is_number(value) and 0 < value < math.inf):
-            raise ValueError(f"{name} must be a finite number > 0, got {value!r}")
+        check_number(name, value, 0, ends="()")
 
 
 def _check_schedule(schedule: Schedule) -> None:
@@ -35,13 +34,25 @@ def _check_schedule(schedule: Schedule) -> None:
 
 
 def constant(lr: float) -> Schedule:
-    """Return ``lr`` at every step."""
+    """Return ``lr`` at every step.
+
+    Raises
+    ------
+    ValueError
+        If ``lr`` is not a finite number > 0.
+    """
     _check(lr=lr)
     return lambda t: lr
 
 
 def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
-    """Multiply by ``factor`` every so often: ``lr * factor**((t-1) // every)``."""
+    """Multiply by ``factor`` every so often: ``lr * factor**((t-1) // every)``.
+
+    Raises
+    ------
+    ValueError
+        If ``lr``, ``every`` or ``factor`` is not a finite number > 0.
+    """
     _check(lr=lr, every=every, factor=factor)
     return lambda t: lr * factor ** ((t - 1) // every)
 
@@ -50,10 +61,14 @@ def cosine(lr: float, steps: int, final: float = 0.0) -> Schedule:
     """Fall along half a cosine, from ``lr`` at step 1 to ``final`` in ``steps`` steps.
 
     Loshchilov and Hutter (2017), eq. 5, without restarts; ``final`` forever after.
+
+    Raises
+    ------
+    ValueError
+        If ``lr`` or ``steps`` is not a finite number > 0, or ``final`` not in [0, lr].
     """
     _check(lr=lr, steps=steps)
-    if not (is_number(final) and 0 <= final <= lr):
-        raise ValueError(f"final must be in [0, lr = {lr}], got {final!r}")
+    check_number("final", final, 0, lr, "[]")
 
     def schedule(t: int) -> float:
         done = min((t - 1) / steps, 1.0)
@@ -66,6 +81,11 @@ def inverse_time(lr: float, t0: float = 1.0) -> Schedule:
     """Decay as 1/t: ``lr / (1 + (t-1)/t0)``, which meets Robbins and Monro (1951).
 
     The sum of the rates is infinite, the sum of their squares finite.
+
+    Raises
+    ------
+    ValueError
+        If ``lr`` or ``t0`` is not a finite number > 0.
     """
     _check(lr=lr, t0=t0)
     return lambda t: lr / (1 + (t - 1) / t0)
@@ -75,13 +95,24 @@ def inverse_sqrt(lr: float, steps: int) -> Schedule:
     """Rise linearly to ``lr`` at step ``steps``, then decay as 1/sqrt(t).
 
     The shape of Vaswani et al. (2017), eq. 3, with its peak as the parameter.
+
+    Raises
+    ------
+    ValueError
+        If ``lr`` or ``steps`` is not a finite number > 0.
     """
     _check(lr=lr, steps=steps)
     return lambda t: lr * min(t / steps, math.sqrt(steps / t))
 
 
 def warmup(schedule: Schedule, steps: int) -> Schedule:
-    """Scale the first ``steps`` steps by ``t/steps`` (Goyal et al. 2017)."""
+    """Scale the first ``steps`` steps by ``t/steps`` (Goyal et al. 2017).
+
+    Raises
+    ------
+    ValueError
+        If ``steps`` is not a finite number > 0, or ``schedule`` no function.
+    """
     _check(steps=steps)
     _check_schedule(schedule)
     return lambda t: schedule(t) * min(1.0, t / steps)
@@ -94,6 +125,11 @@ def one_cycle(
 
     The 1cycle policy of Smith (2018) in PyTorch's variant (`OneCycleLR`, cosine, two
     phases); ``rise`` is the fraction of the steps that goes up.
+
+    Raises
+    ------
+    ValueError
+        If a number is not > 0, or ``rise`` leaves no step on one side.
     """
     _check(lr=lr, steps=steps, rise=rise, start=start, end=end)
     if not (rise < 1 and rise * steps > 1 and steps > 2):

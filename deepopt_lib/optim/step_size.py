@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepopt_lib.core.checks import is_int, is_number
+from deepopt_lib.core.checks import check_bool, check_int, check_number
 from deepopt_lib.core.tree import global_norm
 from deepopt_lib.core.types import Grads, Params, Rule, State
 from deepopt_lib.optim.arguments import (
@@ -19,7 +19,7 @@ from deepopt_lib.optim.arguments import (
     check_state,
 )
 from deepopt_lib.optim.base import check_rule
-from deepopt_lib.optim.inplace.layout import resolved
+from deepopt_lib.optim.compose import rule_for
 from deepopt_lib.optim.rules import GradientDescent
 
 __all__ = ["Armijo", "HyperState", "Hypergradient"]
@@ -27,12 +27,6 @@ __all__ = ["Armijo", "HyperState", "Hypergradient"]
 
 def _dot(a: Params, b: Params) -> float:
     return math.fsum(float(np.vdot(a[k], b[k])) for k in a)
-
-
-def _check(name: str, value: float, low: float, high: float) -> None:
-    """Raise a ValueError unless ``value`` is a number in the open interval."""
-    if not (is_number(value) and low < value < high):
-        raise ValueError(f"{name} must be in ({low:g}, {high:g}), got {value!r}")
 
 
 class HyperState(NamedTuple):
@@ -72,10 +66,10 @@ class Hypergradient:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        if not isinstance(self.relative, bool):
-            raise ValueError(f"relative must be a bool, got {self.relative!r}")
-        _check("Hypergradient.lr", self.lr, 0, math.inf)
-        _check("Hypergradient.beta", self.beta, 0, 1 if self.relative else math.inf)
+        check_bool("Hypergradient.relative", self.relative)
+        check_number("Hypergradient.lr", self.lr, 0, ends="()")
+        most = 1.0 if self.relative else math.inf
+        check_number("Hypergradient.beta", self.beta, 0, most, "()")
         check_rule("Hypergradient.rule", self.rule)
 
     def init(self, params: Params) -> HyperState:
@@ -99,8 +93,9 @@ class Hypergradient:
         check_like("grads", params, grads)
         check_names("state.rules", params, state.rules)
         for k, w in params.items():
-            if resolved(self.rule, w).elementwise:
-                check_state(k, state.rules[k], w)
+            rule = rule_for(self.rule, w)
+            if rule.elementwise:
+                check_state(k, state.rules[k], w, rule)
         t, lr = state.t + 1, state.lr
         if state.u:
             slope = _dot(grads, state.u)
@@ -140,13 +135,11 @@ class Armijo:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        _check("Armijo.c", self.c, 0, 1)
-        _check("Armijo.shrink", self.shrink, 0, 1)
-        _check("Armijo.largest", self.largest, 0, math.inf)
-        if not (is_number(self.grow) and 1 <= self.grow < math.inf):
-            raise ValueError(f"Armijo.grow must be in [1, inf), got {self.grow!r}")
-        if not is_int(self.most) or self.most < 1:
-            raise ValueError(f"Armijo.most must be an int >= 1, got {self.most!r}")
+        check_number("Armijo.c", self.c, 0, 1, "()")
+        check_number("Armijo.shrink", self.shrink, 0, 1, "()")
+        check_number("Armijo.largest", self.largest, 0, ends="()")
+        check_number("Armijo.grow", self.grow, 1)
+        check_int("Armijo.most", self.most)
 
     def step(
         self, f: Callable[[Params], float], grads: Grads, lr: float, params: Params
@@ -165,7 +158,7 @@ class Armijo:
         """
         check_params(params)
         check_like("grads", params, grads)
-        _check("lr", lr, 0, math.inf)
+        lr = check_number("lr", lr, 0, ends="()")
         now, slope = float(f(params)), _dot(grads, grads)
         if not math.isfinite(now):
             raise ValueError(f"the loss at params is {now}")

@@ -1,3 +1,1 @@
 """The step in place: a rule's own text as one loop over packed buffers."""
-
-__all__: list[str] = []
