@@ -10,14 +10,21 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from deepopt_lib import optim
 from deepopt_lib.compress import Blockwise, Quantized
-from deepopt_lib.core import Params, clip_by_global_norm, ravel, tree_map, unravel
+from deepopt_lib.core import (
+    Array,
+    Params,
+    clip_by_global_norm,
+    ravel,
+    tree_map,
+    unravel,
+)
 from deepopt_lib.optim import (
     AdaGrad,
     Adam,
@@ -40,6 +47,7 @@ from deepopt_lib.optim import (
     muon,
     sgd,
 )
+from deepopt_lib.optim.base import Ranges
 from tests.library.registry import rule_classes
 
 NAN, INF = math.nan, math.inf
@@ -197,7 +205,7 @@ TABLE: dict[str, tuple[Call, str]] = {
     **{
         f"lr={bad!r}": (
             lambda bad=bad: sgd(bad),  # type: ignore[misc]
-            r"Optimizer.lr must be a finite number >= 0, got " + re.escape(repr(bad)),
+            r"Optimizer.lr must be in \[0, inf\), got " + re.escape(repr(bad)),
         )
         for bad in [-0.1, NAN, INF, -INF, *NOT_NUMBERS]
     },
@@ -322,19 +330,27 @@ TABLE: dict[str, tuple[Call, str]] = {
     ),
     "the state of a float32 parameter": (
         stepped(
-            optimizer=Optimizer(Adam(), 0.1, fused=True),
+            optimizer=Optimizer(Adam(), 0.1),
             state=adam(0.1).init(
                 {k: w.astype(np.float32) for k, w in params_with().items()}
             ),
         ),
         r"state.rules\['W'\] must be float64 .* got float32",
     ),
-    "the state of a shorter vector, in place": (
+    "the state of a shorter vector": (
         stepped(
-            optimizer=Optimizer(muon(0.1).rule, 0.1, fused=True),
+            optimizer=Optimizer(muon(0.1).rule, 0.1),
             state=muon(0.1).init(params_with(b=np.ones(1))),
         ),
         r"state.rules\['b'\] must be float64 \(3,\) like .* got float64 \(1,\)",
+    ),
+    "the state of another rule": (
+        stepped(state=momentum(0.1).init(params_with())),
+        r"state.rules\['W'\] must be a state of Adam\(.*\), got array",
+    ),
+    "a tuple for an array": (
+        stepped(optimizer=momentum(0.1), state=adam(0.1).init(params_with())),
+        r"state.rules\['W'\] must be a state of Momentum\(.*\), got Moments",
     ),
     "a state without states": (
         stepped(state=OptimizerState(0, None)),  # type: ignore[arg-type]
@@ -357,7 +373,7 @@ TABLE: dict[str, tuple[Call, str]] = {
     **{
         f"a schedule that returns {bad!r}": (
             stepped(optimizer=adam(integer_t(bad))),
-            r"lr\(1\) must be a finite number >= 0, got " + re.escape(repr(bad)),
+            r"lr\(1\) must be in \[0, inf\), got " + re.escape(repr(bad)),
         )
         for bad in [-0.1, NAN, INF, *NOT_NUMBERS]
     },
@@ -373,11 +389,11 @@ TABLE: dict[str, tuple[Call, str]] = {
     **{
         f"max_norm={bad!r}": (
             lambda bad=bad: clip_by_global_norm(ONE, bad),  # type: ignore[misc]
-            "max_norm must be a number > 0, got " + re.escape(repr(bad)),
+            r"max_norm must be in \(0, inf\], got " + re.escape(repr(bad)),
         )
         for bad in [0.0, -1.0, NAN, *NOT_NUMBERS]
     },
-    "pack nothing": (lambda: ravel({}), "params is empty: there is nothing to pack"),
+    "pack nothing": (lambda: ravel({}), "params is empty: there is nothing to ravel"),
     "pack two dtypes": (
         lambda: ravel({"a": np.ones(2), "b": np.ones(2, np.float32)}),
         r"params must share one dtype, got \{'a': dtype\('float64'\), 'b': "
@@ -403,7 +419,7 @@ TABLE: dict[str, tuple[Call, str]] = {
     **{
         f"{name}={bad!r}": (
             lambda make=make, bad=bad: make(bad),  # type: ignore[misc]
-            f"{name.split()[1]} must be a finite number > 0, got "
+            rf"{name.split()[1]} must be in \(0, inf\), got "
             + re.escape(repr(bad))
             + "$",
         )
@@ -430,7 +446,7 @@ TABLE: dict[str, tuple[Call, str]] = {
     **{
         f"cosine final={bad!r}": (
             lambda bad=bad: optim.cosine(0.1, 5, bad),  # type: ignore[misc]
-            r"final must be in \[0, lr = 0.1\], got " + re.escape(repr(bad)),
+            r"final must be in \[0, 0.1\], got " + re.escape(repr(bad)),
         )
         for bad in [-0.01, 0.11, NAN, None, "0", [0.0]]
     },
@@ -532,3 +548,47 @@ class Switched(Checked):
 def test_fields_are_checked_without_postponed_annotations(wrong: Any) -> None:
     with pytest.raises(ValueError, match=f"Switched.{next(iter(wrong))}"):
         Switched(**wrong)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mine(Checked):
+    """A rule of a user, with names that the library does not know."""
+
+    ranges: ClassVar[Ranges] = {"beta": (0.5, 2.0)}
+
+    beta: float = 1.0
+    free: float = 0.0
+    count: int = 1
+
+    def init(self, w: Array, /) -> None:
+        return None
+
+    def update(self, g: Array, s: None, w: Array, t: int, /) -> tuple[Array, None]:
+        return self.beta * g, s
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"beta": NAN}, r"Mine.beta must be in \[0.5, 2\), got nan"),
+        ({"beta": 2.0}, r"Mine.beta must be in \[0.5, 2\), got 2.0"),
+        ({"free": NAN}, "Mine.free must be a finite number, got nan"),
+        ({"free": INF}, "Mine.free must be a finite number, got inf"),
+        ({"count": 0}, "Mine.count must be an int >= 1, got 0"),
+    ],
+)
+def test_a_rule_of_a_user_declares_its_ranges(
+    change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Mine(**change)
+
+
+def test_numbers_of_numpy_are_welcome_and_become_those_of_python() -> None:
+    rule = Momentum(np.float32(0.5), np.bool_(True))  # type: ignore[arg-type]
+    assert type(rule.mu) is float
+    assert type(rule.nesterov) is bool
+    assert rule == Momentum(0.5, nesterov=True)
+    assert type(Orthogonalize(np.int64(3)).steps) is int  # type: ignore[arg-type]
+    u, _ = rule.update(np.ones(2, np.float32), np.ones(2, np.float32), np.ones(2), 1)
+    assert u.dtype == np.float32

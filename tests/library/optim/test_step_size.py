@@ -180,7 +180,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "relative": (
         lambda: Hypergradient(0.1, 0.1, relative=1),  # type: ignore[arg-type]
-        "relative must be a bool, got 1",
+        "Hypergradient.relative must be True or False, got 1",
     ),
     "rule": (
         lambda: Hypergradient(0.1, 0.1, GradientDescent),  # type: ignore[arg-type]
