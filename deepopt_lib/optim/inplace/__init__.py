@@ -1,1 +1,5 @@
-"""The step in place: a rule's own text as one loop over packed buffers."""
+"""The step in place: a rule is read, printed as a loop, and run over packed buffers.
+
+`trace` runs the rule once with tracers and gets a `program`; `kernel` compiles its text;
+`driver` keeps parameters and states in `buffers` and calls the kernel at every step.
+"""

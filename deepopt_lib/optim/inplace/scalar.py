@@ -58,7 +58,6 @@ class Scalar:
 
     def inverse(self) -> Scalar:
         """Return its reciprocal, infinite where it is zero."""
-
         number = self.at
 
         def at(t: int) -> float:
