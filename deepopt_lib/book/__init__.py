@@ -4,8 +4,14 @@ Needs the extra ``[book]``. A page computes arrays with the other packages, and 
 them to `plot` and `show`; `cost` counts the operations of a function as it runs.
 """
 
-from deepopt_lib.book import cost, plot, show
-from deepopt_lib.book.animation import player
+try:
+    from deepopt_lib.book import cost, plot, show
+    from deepopt_lib.book.animation import player
+except ModuleNotFoundError as error:
+    missing = str(error.name).partition(".")[0]
+    raise ImportError(
+        f"{missing} is needed: install deepopt_lib with its extra [book]"
+    ) from error
 
 __all__ = [
     "cost",

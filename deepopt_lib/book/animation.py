@@ -40,7 +40,8 @@ def player(
     f : callable
         A function of a vector of two numbers.
     paths : dict of Array
-        By method (a name in `deepopt_lib.plot.LOOKS`): iterates, shape (steps + 1, 2).
+        By method (a name in `deepopt_lib.book.plot.LOOKS`): iterates, of shape
+        (steps + 1, 2).
     xlim, ylim : pair of float
         The window.
     minimum : Array
@@ -51,12 +52,16 @@ def player(
     Raises
     ------
     ValueError
-        If a path is not of shape (steps + 1, 2), or ``alt`` is empty.
+        If there is no path, one is not of shape (steps + 1, 2), or ``alt`` is empty.
+    KeyError
+        If `deepopt_lib.book.plot.LOOKS` has no such method.
     """
     if not alt:
         raise ValueError("alt must say what is seen, got an empty string")
+    if not paths:
+        raise ValueError("paths must name at least one method, got none")
     for name, path in paths.items():
-        if path.ndim != 2 or path.shape[1] != 2:
+        if path.ndim != 2 or path.shape[1] != 2 or len(path) == 0:
             raise ValueError(f"paths[{name!r}] must be (n, 2), got {path.shape}")
     span = np.array([xlim[1] - xlim[0], ylim[1] - ylim[0]])
     low = np.array([xlim[0], ylim[0]])
@@ -69,12 +74,12 @@ def player(
     lines = [_contour_path(f, xlim, ylim, pixels)]
     legend, data = [], []
     for name, path in paths.items():
-        look, points = LOOKS[name], pixels(path)
-        stroke = f'stroke="{look.color}" stroke-dasharray="{DASHES[look.dash]}"'
+        (color, dash, _), points = LOOKS[name], pixels(path)
+        stroke = f'stroke="{color}" stroke-dasharray="{DASHES[dash]}"'
         xy = " ".join(f"{x:g},{y:g}" for x, y in points)
         x, y = points[-1]
         lines.append(f'<polyline class="run" points="{xy}" {stroke}/>')
-        lines.append(f'<circle cx="{x:g}" cy="{y:g}" r="6" fill="{look.color}"/>')
+        lines.append(f'<circle cx="{x:g}" cy="{y:g}" r="6" fill="{color}"/>')
         legend.append(
             f'<span><svg width="34" height="10" aria-hidden="true"><path d="M1 5H33" '
             f'{stroke} stroke-width="3"/></svg> {html.escape(name)} '

@@ -47,6 +47,10 @@ class Cost:
         return self + Cost(-other.products, -other.elementwise, -other.bytes)
 
 
+PRODUCTS = ("matmul", "vecdot", "matvec", "vecmat")
+"""The ufuncs that sum over an axis, the last one of their first argument."""
+
+
 class Counted(np.ndarray[Any, np.dtype[Any]]):
     """An array that enters every ufunc it takes part in, ``@`` included, on a bill."""
 
@@ -57,25 +61,25 @@ class Counted(np.ndarray[Any, np.dtype[Any]]):
     ) -> Any:
         """Run the ufunc on plain arrays, and count it."""
         # A Python number stays one: as an array it would make float32 float64.
-        plain = [a.view(np.ndarray) if isinstance(a, Counted) else a for a in inputs]
-        arrays = [np.asarray(a) for a in plain]
-        if "out" in options:
-            options["out"] = tuple(np.asarray(a) for a in options["out"])
-        result = getattr(ufunc, method)(*plain, **options)
-        touched = [*arrays, np.asarray(result)]
-        if ufunc is np.matmul:  # (m, k) @ (k, n): k multiply-adds per entry
-            flops = Cost(products=2 * arrays[0].shape[-1] * touched[-1].size)
+        inputs, options = _view(inputs, np.ndarray), _view(options, np.ndarray)
+        result = getattr(ufunc, method)(*inputs, **options)
+        results = result if isinstance(result, tuple) else (result,)
+        where = options.get("where")
+        masks = [where] if isinstance(where, np.ndarray) else []
+        touched = [np.asarray(a) for a in (*inputs, *masks, *results) if a is not None]
+        if ufunc.__name__ in PRODUCTS:  # (m, k) @ (k, n): k multiply-adds per entry
+            flops = Cost(products=2 * touched[0].shape[-1] * touched[-1].size)
         else:
             flops = Cost(elementwise=max(a.size for a in touched))
         Counted.bill += flops + Cost(bytes=sum(a.nbytes for a in touched))
-        return result.view(Counted) if isinstance(result, np.ndarray) else result
+        return _view(result, Counted)
 
 
 def count(f: Callable[..., Any], *args: Any) -> tuple[Any, Cost]:
     """Return ``f(*args)`` and its `Cost`.
 
-    Arrays in ``args``, also inside dicts and tuples, are replaced by `Counted` views,
-    and the result is plain again. Only ufuncs count (``+``, ``@``, ``np.exp``,
+    Arrays in ``args``, also inside dicts, tuples and lists, are replaced by `Counted`
+    views, and the result is plain again. Only ufuncs count (``+``, ``@``, ``np.exp``,
     ``np.sum``); indexing and functions such as ``np.einsum`` do not, nor does a product
     of two arrays that ``f`` makes itself (``np.zeros``; ``np.zeros_like`` counts).
     """
@@ -88,11 +92,12 @@ def count(f: Callable[..., Any], *args: Any) -> tuple[Any, Cost]:
 
 
 def _view(tree: Any, kind: type[np.ndarray[Any, Any]]) -> Any:
+    """Return a tree of anything with its arrays as views of a kind."""
     if isinstance(tree, np.ndarray):
         return tree.view(kind)
     if isinstance(tree, dict):
         return {k: _view(v, kind) for k, v in tree.items()}
-    if isinstance(tree, tuple):
+    if isinstance(tree, tuple | list):
         parts = [_view(v, kind) for v in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
+        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
     return tree

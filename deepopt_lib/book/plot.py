@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -17,23 +16,19 @@ from deepopt_lib.core.types import Array
 __all__ = [
     "LOOKS",
     "Look",
-    "contours",
     "figure",
     "label_ends",
     "line",
     "panels",
-    "power_law",
     "style",
     "theory",
 ]
 
-BLUE, VERMILION, GREEN, PINK, GRAY = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#808080",
-)
+BLUE = "#0072B2"
+VERMILION = "#D55E00"
+GREEN = "#009E73"
+PINK = "#CC79A7"
+GRAY = "#808080"
 INK = "#767676"  # text and axes: legible on white and on near-black
 
 
@@ -110,7 +105,15 @@ def figure(
     log: str = "",
     size: tuple[float, float] = (7, 3.6),
 ) -> Axes:
-    """Return empty axes; ``title`` states the finding, ``log`` is "x", "y" or "xy"."""
+    """Return empty axes; ``title`` states the finding, ``log`` is "x", "y" or "xy".
+
+    Raises
+    ------
+    ValueError
+        If ``log`` is something else.
+    """
+    if log not in ("", "x", "y", "xy"):
+        raise ValueError(f'log must be "x", "y" or "xy", got {log!r}')
     _, ax = plt.subplots(figsize=size)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
     if "x" in log:
@@ -146,28 +149,26 @@ def line(
 
     ``y`` of shape (runs, len(x)) is drawn as the mean with a band from the smallest to
     the largest run. ``points`` adds the method's marker at every x.
+
+    Raises
+    ------
+    KeyError
+        If `LOOKS` has no such method.
     """
-    look = LOOKS[method]
+    color, dash, shape = LOOKS[method]
     runs = np.atleast_2d(np.asarray(y, dtype=np.float64))  # (runs, n)
     mean: Array = runs.mean(axis=0)
-    marker = look.marker if points else ""
-    ax.plot(x, mean, look.dash, color=look.color, marker=marker, label=label or method)
+    marker = shape if points else ""
+    ax.plot(x, mean, dash, color=color, marker=marker, label=label or method)
     if len(runs) > 1:
         low, high = runs.min(axis=0), runs.max(axis=0)
-        ax.fill_between(x, low, high, color=look.color, alpha=0.2, linewidth=0)
+        ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
     return mean
 
 
 def theory(ax: Axes, x: ArrayLike, y: ArrayLike, label: str = "theory") -> None:
     """Draw a prediction as a thin dashed gray line over the measurement."""
     ax.plot(x, y, "--", color=GRAY, linewidth=1, label=label, zorder=3)
-
-
-def power_law(ax: Axes, x: ArrayLike, y: ArrayLike, name: str = "slope") -> float:
-    """Fit ``y = c * x**k`` by least squares in log-log, draw it, and return ``k``."""
-    k, c = np.polyfit(np.log(x), np.log(y), 1)
-    theory(ax, x, np.exp(c) * np.asarray(x, dtype=np.float64) ** k, f"{name} {k:.2f}")
-    return float(k)
 
 
 def label_ends(ax: Axes, gap: float = 0.075) -> list[str]:
@@ -197,16 +198,3 @@ def label_ends(ax: Axes, gap: float = 0.075) -> list[str]:
             va="center",
         )
     return [str(drawn.get_label()) for *_, drawn in ends]
-
-
-def contours(
-    ax: Axes,
-    f: Callable[[Array], float],
-    xlim: tuple[float, float],
-    ylim: tuple[float, float],
-    levels: Sequence[float] | int = 12,
-) -> Any:
-    """Draw gray contour lines of ``f`` of a vector of two numbers; return the set."""
-    x, y = np.linspace(*xlim, 121), np.linspace(*ylim, 121)
-    z = np.array([[f(np.array([a, b])) for a in x] for b in y])  # (y, x)
-    return ax.contour(x, y, z, levels=levels, colors=GRAY, linewidths=0.6, alpha=0.7)

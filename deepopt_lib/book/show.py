@@ -13,6 +13,8 @@ from typing import Any
 
 from IPython.display import Markdown
 
+from deepopt_lib.core.checks import check_int
+
 __all__ = ["paper_here", "source", "stored", "table"]
 
 VERDICTS = ("reproduced", "partly", "not at this scale")
@@ -30,21 +32,25 @@ def table(
 ) -> Markdown:
     """Show a table: text to the left, numbers to the right, row ``bold`` in bold.
 
-    A float is shown with three significant digits; give a string for other formats.
+    A float is shown with three significant digits; give a string for other formats. A
+    ``|`` is shown as it is, a line break as a blank.
 
     Raises
     ------
     ValueError
-        If a row is not as long as the header, or a column has no name.
+        If a row is not as long as the header, a column has no name, or ``bold`` is no
+        row.
     """
     if not all(name.strip() for name in header):
         raise ValueError(f"every column needs a name, got {list(header)}")
     for row in rows:
         if len(row) != len(header):
             raise ValueError(f"row {list(row)} does not fit the header {list(header)}")
+    if bold is not None:
+        check_int("bold", bold, 0, len(rows) - 1)
     first = rows[0] if rows else header
     rule = ["--:" if _is_number(cell) else ":--" for cell in first]
-    lines = [list(header), rule]
+    lines = [[_text(name) for name in header], rule]
     for i, row in enumerate(rows):
         cells = [_text(cell) for cell in row]
         lines.append([f"**{cell}**" for cell in cells] if i == bold else cells)
@@ -121,4 +127,6 @@ def _is_number(cell: Any) -> bool:
 
 
 def _text(cell: Any) -> str:
-    return f"{cell:.3g}" if isinstance(cell, float) else str(cell)
+    """Return what stands in a cell; a bare ``|`` or line break would end it."""
+    text = f"{cell:.3g}" if isinstance(cell, float) else str(cell)
+    return re.sub(r"\s*\n\s*", " ", text).replace("|", r"\|")

@@ -1,4 +1,9 @@
-"""Sealed files: arrays and a text in the safetensors format, whole or not there."""
+"""Sealed files: arrays and a text in the safetensors format, whole or not there.
+
+A file is written under a temporary name, on which its writer holds a lock (`fcntl`: no
+Windows), and renamed when it is on the disk. What has no lock was left by a writer that
+was killed, and the next one removes it.
+"""
 
 from __future__ import annotations
 
@@ -28,26 +33,21 @@ Arrays = Mapping[str, NDArray[Any]]
 def write_arrays(path: str, arrays: Arrays, text: str) -> None:
     """Write a sealed file; until it is on the disk, the one that was there stays.
 
-    Under a temporary name beside it, flushed, synced and renamed, so that a process
-    that is killed leaves the old file or the new one. Takes as much memory again as the
-    arrays.
+    As `write_bytes` does. Takes as much memory again as the arrays.
 
     Raises
     ------
     ValueError
-        If safetensors has no such type.
+        If something is no array, safetensors has no such type, or there is something at
+        ``path`` that is no file.
     OSError
         If the file cannot be written: no folder, no permission, no space.
     """
-    # safetensors reads memory as it lies: it must be in C order and in native bytes.
-    arrays = {
-        k: np.asarray(a, a.dtype.newbyteorder("="), order="C")
-        for k, a in arrays.items()
-    }
     try:
+        arrays = {k: _native(k, a) for k, a in arrays.items()}
         total = f"{checksum(arrays, text):08x}"
         data = to_bytes(arrays, {"format": FORMAT, "text": text, "checksum": total})
-    except (SafetensorError, TypeError) as error:
+    except (SafetensorError, TypeError, ValueError) as error:
         raise ValueError(f"{path} cannot be written: {error}") from None
     try:
         write_bytes(path, data)
@@ -62,10 +62,11 @@ def read_arrays(path: str) -> tuple[dict[str, NDArray[Any]], str]:
     Raises
     ------
     ValueError
-        If the file is truncated, damaged or something else.
+        If the file is truncated, damaged or something else, or no file at all.
     OSError
         If there is no such file or it cannot be read.
     """
+    _mode(path)
     with open(path, "rb"):
         pass  # an OSError from here names the file; one from safe_open does not
     try:
@@ -110,21 +111,17 @@ def write_bytes(path: str, data: bytes) -> None:
     ValueError
         If there is something at ``path`` that is no file: a device, a pipe, a socket.
     OSError
-        If the file cannot be written.
+        If the file cannot be written: no folder, no permission, no space.
     """
+    mode = _mode(path)
     target = os.path.realpath(path)
     folder, name = os.path.split(target)
-    mode = os.stat(target).st_mode if os.path.exists(target) else None
-    if mode is not None and stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    if mode is not None and not stat.S_ISREG(mode):
-        raise ValueError(f"{path} is no regular file, and is not replaced by one")
     _tidy(folder, name)
     temporary, file = _temporary(target)
     try:
         with file:
             if mode is not None:
-                os.fchmod(file.fileno(), stat.S_IMODE(mode))
+                os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -140,12 +137,36 @@ def write_bytes(path: str, data: bytes) -> None:
         os.close(handle)
 
 
+def _native(name: str, a: Any) -> NDArray[Any]:
+    """Return an array as safetensors reads it: in C order and in native bytes."""
+    if not isinstance(a, np.ndarray | np.generic):
+        raise ValueError(f"{name!r} must be an array, got {a!r}")
+    return np.asarray(a, a.dtype.newbyteorder("="), order="C")
+
+
+def _mode(path: str) -> int | None:
+    """Return the mode of a file, None if there is none; refuse what else there is.
+
+    Neither a pipe nor a device is opened: that could wait forever, or do something.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path} is no regular file")
+    return stat.S_IMODE(mode)
+
+
 def _temporary(target: str) -> tuple[str, BinaryIO]:
     """Return a new file beside ``target``, locked as long as its writer lives."""
     while True:
         name = f"{target}.{os.urandom(4).hex()}.tmp"
         file = open(name, "xb")  # noqa: SIM115 - the caller closes it
-        fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(OSError):  # a file system without locks: leftovers stay there
+            fcntl.flock(file, fcntl.LOCK_EX)
         if os.fstat(file.fileno()).st_nlink:  # not tidied away before it was locked
             return name, file
         file.close()
@@ -156,6 +177,7 @@ def _tidy(folder: str, name: str) -> None:
     for left in os.listdir(folder):
         if not re.fullmatch(re.escape(name) + r"\.[0-9a-f]{8}\.tmp", left):
             continue
-        with suppress(OSError), open(os.path.join(folder, left), "rb") as file:
+        # NFS locks only what is open for writing; "+" also waits for no pipe.
+        with suppress(OSError), open(os.path.join(folder, left), "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.unlink(file.name)

@@ -1,4 +1,4 @@
-"""One checker for the shapes of arguments: equal names must be equal sizes."""
+"""Checks of what goes into a layer: sizes that fit each other, indices in range."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import re
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["check_shapes"]
+__all__ = ["check_indices", "check_shapes"]
 
 
 def check_shapes(what: str, wanted: str, *arrays: Any) -> None:
@@ -25,10 +26,32 @@ def check_shapes(what: str, wanted: str, *arrays: Any) -> None:
         ``"linear needs x (batch, n_in), W (n_in, n_out), b (n_out,), got (5, 4),
         (3, 2), (2,)"``.
     """
-    shapes = tuple(np.shape(a) for a in arrays)
+    try:
+        shapes = tuple([a.shape for a in arrays])
+    except AttributeError:  # lists and numbers
+        shapes = tuple([np.shape(a) for a in arrays])
     if not _all_fit(wanted, shapes):
         got = ", ".join(str(shape) for shape in shapes)
         raise ValueError(f"{what} needs {wanted}, got {got}")
+
+
+def check_indices(name: str, x: Any, size: int) -> NDArray[Any]:
+    """Return ``x`` as an array, if all of it are ints in [0, size): labels, ids.
+
+    Raises
+    ------
+    ValueError
+        ``"labels must be ints in [0, 10), got bool"``, or ``"... got [-1]"``. As an
+        index, bools would be a mask, and -1 the last one.
+    """
+    found: NDArray[Any] = np.asarray(x)
+    if found.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be ints in [0, {size}), got {found.dtype}")
+    least, most = np.minimum.reduce, np.maximum.reduce
+    if found.size and not 0 <= least(found, axis=None) <= most(found, axis=None) < size:
+        wrong = np.unique(found[(found < 0) | (found >= size)])
+        raise ValueError(f"{name} must be ints in [0, {size}), got {wrong}")
+    return found
 
 
 @functools.lru_cache(maxsize=1024)

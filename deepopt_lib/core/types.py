@@ -34,8 +34,7 @@ class Rule(Protocol):
     """An update rule for *one* array, written as in the paper.
 
     A rule is pure: ``update`` writes to none of its arguments. It returns a
-    direction ``u``; only `deepopt_lib.optimizer.Optimizer` applies
-    ``w <- w - lr * u``.
+    direction ``u``; only `deepopt_lib.optim.Optimizer` applies ``w <- w - lr * u``.
     """
 
     @property

@@ -111,6 +111,60 @@ def test_operations_in_place_count_and_work() -> None:
     assert cost.elementwise == 10
 
 
+def test_a_mask_that_is_counted_itself_does_not_recurse() -> None:
+    x: Array = np.array([1.0, -2.0, 3.0])
+    result, cost = count(lambda x: np.sum(x, where=x > 0), x)
+    assert result == 4.0
+    assert cost.elementwise == 3 + 3
+    assert cost.bytes == (24 + 8 + 3) + (24 + 3 + 8)  # x > 0, then the masked sum
+    result, cost = count(lambda x: np.add(x, 1, out=np.zeros(3), where=x > 0), x)
+    np.testing.assert_array_equal(result, [2.0, 0.0, 4.0])
+    assert cost.bytes == (24 + 8 + 3) + (24 + 8 + 3 + 24)
+
+
+def test_several_results_and_none() -> None:
+    x: Array = np.array([1.5, 2.5])
+    (fraction, whole), cost = count(lambda x: np.modf(x), x)
+    assert type(fraction) is type(whole) is np.ndarray
+    np.testing.assert_array_equal(whole, [1.0, 2.0])
+    assert cost == Cost(elementwise=2, bytes=3 * 16)
+    _, cost = count(lambda x: np.modf(x)[0] * 2, x)
+    assert cost.elementwise == 4  # what comes of a count is counted
+    _, cost = count(lambda x: np.add.at(x, np.array([0]), 1.0), x.copy())
+    assert cost == Cost(elementwise=2, bytes=16 + 8 + 8)
+
+
+def test_every_kind_of_product() -> None:
+    a, x, y = np.ones((2, 3)), np.ones(3), np.ones(2)
+    for f, arguments, out in [
+        (np.vecdot, (x, x), 1),
+        (np.matvec, (a, x), 2),
+        (np.vecmat, (y, a), 3),
+    ]:
+        result, cost = count(f, *arguments)
+        assert np.size(result) == out
+        assert cost.products == 12 // (2 if f is np.vecdot else 1)
+        assert cost.elementwise == 0
+        assert cost.bytes == 8 * (sum(v.size for v in arguments) + out)
+
+
+def test_lists_go_through() -> None:
+    result, cost = count(lambda some: [w * 2 for w in some], [np.ones(2), np.ones(3)])
+    assert [type(w) for w in result] == [np.ndarray] * 2
+    assert cost.elementwise == 5
+
+
+def test_a_count_within_a_count_is_its_own() -> None:
+    def f(x: Any) -> Any:
+        y = x + 1
+        _, inner = count(np.exp, np.ones(7))
+        assert inner.elementwise == 7
+        return y * 2
+
+    _, cost = count(f, np.ones(3))
+    assert cost.elementwise == 6
+
+
 def test_each_count_starts_anew_and_an_error_ends_it() -> None:
     def fail(x: Any) -> Any:
         raise RuntimeError(f"after {np.sum(x * x)}")

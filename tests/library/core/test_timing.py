@@ -51,6 +51,19 @@ def test_gives_up_on_a_machine_that_never_settles(clock: Clock) -> None:
     assert core.least_seconds({"a": halves}, rounds=1) == {"a": 2.0**-SERIES}
 
 
+def test_two_percent_less_is_settled(clock: Clock) -> None:
+    a = clock.call("a", chain([100.0, 50.0, 49.0], repeat(60.0)))
+    assert core.least_seconds({"a": a}, rounds=1) == {"a": 49.0}
+    assert len(clock.log) == 1 + 2
+
+
+def test_seven_rounds_a_series_and_six_series_at_most(clock: Clock) -> None:
+    core.least_seconds({"a": clock.call("a", repeat(1.0))})
+    assert len(clock.log) == 1 + 2 * 7
+    core.least_seconds({"b": clock.call("b", (2.0**-k for k in count()))}, rounds=1)
+    assert clock.log.count("b") == 1 + 6
+
+
 def test_what_is_done_before_a_call_is_not_timed(clock: Clock) -> None:
     flush = clock.call("flush", repeat(100.0))
     a = clock.call("a", repeat(1.0))

@@ -1,7 +1,7 @@
 """Dicts of arrays: mapping, norms, clipping, and the packed buffer."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -12,9 +12,13 @@ from hypothesis.extra import numpy as hnp
 from deepopt_lib.core import (
     Params,
     clip_by_global_norm,
+    flatten,
     global_norm,
+    named_leaves,
+    nbytes,
     ravel,
     tree_map,
+    unflatten,
     unravel,
 )
 from deepopt_lib.optim import adam
@@ -184,3 +188,102 @@ def test_one_long_vector_trains_like_the_dict() -> None:
         long, flat_state = optimizer.step(flat_grads, flat_state, long)
     for k, w in unravel(long["flat"], params).items():
         np.testing.assert_array_equal(w, params[k])
+
+
+class Pair(NamedTuple):
+    m: Any
+    v: Any
+
+
+TREE = {"W": Pair(np.ones((2, 3)), None), "b": (np.zeros(2, np.float32), ()), "c": None}
+
+
+def test_leaves_have_the_path_to_them() -> None:
+    found = dict(named_leaves(TREE))
+    assert list(found) == ["W/0", "b/0"]
+    assert found["W/0"] is TREE["W"].m  # type: ignore[union-attr]
+    assert list(dict(named_leaves(np.ones(1), "x"))) == ["x"]
+    assert list(dict(named_leaves([np.ones(1), {"a": np.ones(1)}]))) == ["0", "1/a"]
+    assert list(named_leaves(None)) == []
+
+
+def test_a_scalar_of_numpy_is_an_array_without_axes() -> None:
+    [(name, leaf)] = named_leaves({"t": np.float32(3)})
+    assert name == "t"
+    assert isinstance(leaf, np.ndarray)
+    assert leaf.shape == ()
+    assert leaf.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({"a": ({"b": 1.5},)}, "^a/0/b must be an array or a tuple of them, got 1.5$"),
+        ("text", "^a tree must be an array or a tuple of them, got 'text'$"),
+    ],
+)
+def test_a_leaf_that_is_no_array_is_named(tree: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        flatten(tree)
+
+
+def test_unflatten_is_the_inverse_and_keeps_every_type() -> None:
+    again = unflatten(TREE, flatten(TREE))
+    assert again.keys() == TREE.keys()
+    assert type(again["W"]) is Pair
+    assert again["W"].v is None
+    assert again["b"][1] == ()
+    assert again["c"] is None
+    for old, new in zip(flatten(TREE), flatten(again), strict=True):
+        assert old is new
+    assert unflatten([np.ones(1), (np.float32(2),)], "ab") == ["a", ("b",)]
+    assert unflatten({"x": np.ones(1), "y": {}}, "a") == {"x": "a", "y": {}}
+
+
+def test_bytes_are_those_of_all_leaves() -> None:
+    assert nbytes(TREE) == 6 * 8 + 2 * 4
+    assert nbytes(None) == 0
+    assert nbytes(np.float32(1)) == 4
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"x": 1}, r"^names differ: missing \['y'\], unexpected \[\]$"),
+        (
+            {"x": 1, "y": 2, "z": 3, 4: 5},
+            r"^names differ: missing \[\], unexpected \[4, 'z'\]$",
+        ),
+    ],
+)
+def test_tree_map_names_what_differs(other: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        tree_map(lambda a, b: a, {"x": 1, "y": 2}, other)
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, "1", True])
+def test_clipping_refuses_what_is_no_norm(bad: Any) -> None:
+    with pytest.raises(ValueError, match=r"^max_norm must be in \(0, inf\], got "):
+        clip_by_global_norm(example(), bad)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({}, "^params is empty: there is nothing to ravel$"),
+        ({"w": [1.0]}, r"^params\['w'\] must be an array, got \[1.0\]$"),
+        (
+            {"a": np.ones(1), "b": np.ones(1, np.float32)},
+            "^params must share one dtype",
+        ),
+    ],
+)
+def test_ravel_refuses(params: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ravel(params)
+
+
+@pytest.mark.parametrize("shape", [(4,), (6,), (5, 1)])
+def test_unravel_refuses_another_size(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"^flat must have shape \(5,\), got \("):
+        unravel(np.ones(shape), example())
