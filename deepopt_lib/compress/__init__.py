@@ -1,31 +1,35 @@
 """Fewer bytes: sparse, low-rank, shared, quantized and coded parameters.
 
 A *score* says what an entry is worth, a *mask* which entries stay; a *codec* turns an
-array into a code, a tuple of smaller arrays whose ``nbytes`` are the whole price, and
-back. `compress` puts a network through pruning, sharing and Huffman's code into one
+array into a code, a tuple of smaller arrays whose ``core.nbytes`` is the whole price,
+and back. `compress` puts a network through pruning, sharing and Huffman's code into one
 file; ``python -m deepopt_lib.compress`` does it for yours.
 """
 
-from deepopt_lib.compress.adapt import GaLore, Projected, init_lora, with_lora
+from deepopt_lib.compress.adapt import (
+    GaLore,
+    Projected,
+    factored_mlp,
+    init_lora,
+    with_lora,
+)
 from deepopt_lib.compress.bits import pack_bits, unpack_bits
-from deepopt_lib.compress.codec import CODECS, Coder
+from deepopt_lib.compress.codec import CODECS, BaseCodec
 from deepopt_lib.compress.coding import (
     HuffmanCode,
     code_lengths,
     entropy,
-    from_gaps,
     huffman,
-    to_gaps,
     unhuffman,
 )
 from deepopt_lib.compress.deep_compression import compress, decompress
+from deepopt_lib.compress.gaps import from_gaps, to_gaps
 from deepopt_lib.compress.kmeans import k_means
 from deepopt_lib.compress.low_rank import (
     Factors,
     LowRank,
     activation_aware,
     break_even,
-    factored_mlp,
     randomized,
     rank_for_energy,
     tail,
@@ -34,7 +38,6 @@ from deepopt_lib.compress.low_rank import (
 from deepopt_lib.compress.masks import Mask, Masked, apply_masks, density, masked_rules
 from deepopt_lib.compress.model_file import read_model, write_model
 from deepopt_lib.compress.nm import NM, NMCode
-from deepopt_lib.compress.packed import Model, Packed, pack, unpack
 from deepopt_lib.compress.prune import (
     global_masks,
     gradual,
@@ -45,8 +48,9 @@ from deepopt_lib.compress.prune import (
     top_share,
     wanda,
 )
-from deepopt_lib.compress.quantization.affine import Affine, AffineCode, Grid, sqnr
+from deepopt_lib.compress.quantization.affine import Affine, AffineCode, sqnr
 from deepopt_lib.compress.quantization.blockwise import Blockwise, BlockwiseCode, table
+from deepopt_lib.compress.quantization.grid import Grid
 from deepopt_lib.compress.quantization.integer import (
     IntegerLayer,
     IntegerNetwork,
@@ -77,6 +81,12 @@ from deepopt_lib.compress.sparse import (
     storage,
     to_format,
 )
+from deepopt_lib.compress.sparse_code import (
+    Model,
+    SparseCode,
+    decode_sparse,
+    encode_sparse,
+)
 from deepopt_lib.compress.surgeon import gptq, hessian, obs, output_error, sparsegpt
 from deepopt_lib.compress.weights import predict, read_weights
 
@@ -86,12 +96,12 @@ __all__ = [
     "NM",
     "Affine",
     "AffineCode",
+    "BaseCodec",
     "Blockwise",
     "BlockwiseCode",
     "Choice",
     "Codebook",
     "CodebookCode",
-    "Coder",
     "Factors",
     "GaLore",
     "Grid",
@@ -104,16 +114,18 @@ __all__ = [
     "Masked",
     "Model",
     "NMCode",
-    "Packed",
     "Projected",
     "Quantized",
+    "SparseCode",
     "activation_aware",
     "apply_masks",
     "break_even",
     "code_lengths",
     "compress",
+    "decode_sparse",
     "decompress",
     "density",
+    "encode_sparse",
     "entropy",
     "factored_mlp",
     "fastest",
@@ -135,7 +147,6 @@ __all__ = [
     "multiplier",
     "obs",
     "output_error",
-    "pack",
     "pack_bits",
     "predict",
     "quantize_params",
@@ -161,7 +172,6 @@ __all__ = [
     "top_share",
     "truncated",
     "unhuffman",
-    "unpack",
     "unpack_bits",
     "wanda",
     "with_lora",

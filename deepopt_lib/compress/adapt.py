@@ -1,19 +1,39 @@
-"""Training in few dimensions: LoRA for weights, GaLore for the optimizer's state."""
+"""Training in few dimensions: thin factors, LoRA, and GaLore for the state."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from deepopt_lib.compress.low_rank import check_rank
-from deepopt_lib.core.checks import is_int
+from deepopt_lib.autodiff.ops.arithmetic import relu
+from deepopt_lib.compress.low_rank import check_rank, wide
+from deepopt_lib.core.checks import check_array, check_int, check_number
 from deepopt_lib.core.types import Array, Params, Rule, State
 from deepopt_lib.optim.base import check_rule
 
-__all__ = ["GaLore", "Projected", "init_lora", "with_lora"]
+__all__ = ["GaLore", "Projected", "factored_mlp", "init_lora", "with_lora"]
+
+
+def factored_mlp(params: Any, x: Any, activation: Callable[[Any], Any] = relu) -> Any:
+    """Return the logits of an MLP in which a layer may have ``U`` and ``V`` for ``W``.
+
+    ``"layer1.U"`` (n_in, r), ``"layer1.V"`` (r, n_out), ``"layer1.b"``; ``activation``
+    follows every layer but the last. Works on arrays and on the tape.
+    """
+    depth = sum(k.endswith(".b") for k in params)
+    for i in range(1, depth + 1):
+        if f"layer{i}.U" in params:
+            x = x @ params[f"layer{i}.U"] @ params[f"layer{i}.V"]
+        else:
+            x = x @ params[f"layer{i}.W"]
+        x = x + params[f"layer{i}.b"]
+        if i < depth:
+            x = activation(x)
+    return x
 
 
 def init_lora(
@@ -28,12 +48,15 @@ def init_lora(
     Raises
     ------
     ValueError
-        If ``r`` is not an int in [1, min(shape)] of every named matrix.
+        If there is no such name, it is no matrix, or ``r`` is not an int in
+        [1, min(shape)].
     """
     lora: Params = {}
     for k in names:
+        if k not in params:
+            raise ValueError(f"no parameter is named {k!r}, there are {list(params)}")
         W = params[k]
-        check_rank(W, r)
+        r = check_rank("r", r, W)
         A = rng.standard_normal((W.shape[0], r)) / np.sqrt(W.shape[0])
         lora[f"{k}.A"] = A.astype(W.dtype)
         lora[f"{k}.B"] = np.zeros((r, W.shape[1]), W.dtype)
@@ -49,8 +72,10 @@ def with_lora(params: Mapping[str, Any], lora: Any, alpha: float = 1.0) -> Any:
     Raises
     ------
     ValueError
-        If a factor fits no parameter, or lacks the other one.
+        If a factor fits no parameter, or lacks the other one, or ``alpha`` is no finite
+        number.
     """
+    alpha = check_number("alpha", alpha)
     merged = dict(params)
     for k in lora:
         name, _, factor = k.rpartition(".")
@@ -84,12 +109,17 @@ class GaLore:
     Every ``every`` steps the r first singular vectors of the gradient, along the
     shorter side, become the basis P. The rule sees ``P.T @ g`` (r, longer side) and
     answers with n; the direction is ``scale * P @ n``. Its state shrinks by r over the
-    shorter side; P costs ``short * r`` more. The moments are kept when P changes.
+    shorter side; P costs ``short * r`` more.
+
+    The moments are kept when P changes, so that a coordinate should go on meaning the
+    same. A singular vector has an arbitrary sign: here its largest entry is positive,
+    on every machine and from basis to basis.
 
     Raises
     ------
     ValueError
-        If a number is out of range, or a parameter is no matrix or too small for r.
+        If a number is out of range, a parameter is no matrix or too small for r, or a
+        gradient that a basis is made of is not finite.
     """
 
     rule: Rule
@@ -100,12 +130,11 @@ class GaLore:
     def __post_init__(self) -> None:
         """Check every argument."""
         check_rule("GaLore.rule", self.rule)
+        scale = check_number("GaLore.scale", self.scale, 0, math.inf, "()")
+        object.__setattr__(self, "scale", scale)
         for name in ("r", "every"):
-            value = getattr(self, name)
-            if not is_int(value) or value < 1:
-                raise ValueError(f"GaLore.{name} must be an int >= 1, got {value!r}")
-        if not self.scale > 0:
-            raise ValueError(f"GaLore.scale must be > 0, got {self.scale!r}")
+            value = check_int(f"GaLore.{name}", getattr(self, name))
+            object.__setattr__(self, name, value)
 
     @property
     def elementwise(self) -> bool:
@@ -116,7 +145,7 @@ class GaLore:
         """Return an empty basis and the state of the rule in it."""
         if w.ndim != 2:
             raise ValueError(f"GaLore needs a matrix, got shape {w.shape}")
-        check_rank(w, self.r)
+        check_rank("GaLore.r", self.r, w)
         short, long = min(w.shape), max(w.shape)
         inner = self.rule.init(np.zeros((self.r, long), w.dtype))
         return Projected(np.zeros((short, self.r), w.dtype), inner)
@@ -129,7 +158,16 @@ class GaLore:
         G, W = (g, w) if wide else (g.T, w.T)
         basis = s.basis
         if (t - 1) % self.every == 0:
-            basis = np.linalg.svd(G, full_matrices=False)[0][:, : self.r]
+            basis = _basis(G, self.r)
         u, inner = self.rule.update(basis.T @ G, s.inner, basis.T @ W, t)
         back = self.scale * (basis @ u)
         return (back if wide else back.T), Projected(basis, inner)
+
+
+def _basis(G: Array, r: int) -> Array:
+    """Return the first r left singular vectors, each with its largest entry > 0."""
+    check_array("the gradient", G)
+    U = np.linalg.svd(wide(G), full_matrices=False)[0][:, :r]
+    largest = np.take_along_axis(U, np.abs(U).argmax(axis=0)[None], axis=0)
+    basis: Array = (U * np.sign(largest)).astype(G.dtype, copy=False)
+    return basis

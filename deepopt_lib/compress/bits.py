@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deepopt_lib.compress.codec import check_bits
+from deepopt_lib.core.checks import check_int
 
 __all__ = ["pack_bits", "unpack_bits"]
 
@@ -22,7 +22,7 @@ def pack_bits(codes: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     ValueError
         If ``bits`` is outside [1, 16], or an entry does not fit into it.
     """
-    check_bits("bits", bits)
+    bits = check_int("bits", bits, 1, 16)
     flat = np.ravel(codes)
     if flat.dtype.kind not in "iu":
         raise ValueError(f"codes must be integers, got {flat.dtype}")
@@ -44,9 +44,10 @@ def unpack_bits(packed: NDArray[np.uint8], bits: int, n: int) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If ``bits`` is outside [1, 16], or there are fewer bytes than it takes.
+        If ``bits`` is outside [1, 16], ``n`` negative, or the bytes are not as many as
+        it takes.
     """
-    check_bits("bits", bits)
+    bits, n = check_int("bits", bits, 1, 16), check_int("n", n, 0)
     if packed.size != (size := -(-n * bits // 8)):
         raise ValueError(
             f"{n} codes of {bits} bits take {size} bytes, got {packed.size}"

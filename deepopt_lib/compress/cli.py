@@ -1,8 +1,8 @@
 """Compress one's own weights: the command ``python -m deepopt_lib.compress``.
 
-``compress weights.safetensors --prune 0.9 --bits 4 --out model.dcz`` prunes and packs
-every floating-point matrix of a file, ``evaluate model.dcz`` says what became of it,
-and ``restore model.dcz --out weights.safetensors`` makes plain arrays of it again.
+``compress weights.safetensors --bits 4 --out model.dcz`` prunes, shares and codes every
+floating-point matrix or kernel of a file, ``evaluate model.dcz`` says what became of
+it, and ``restore model.dcz --out weights.safetensors`` makes plain arrays of it again.
 """
 
 from __future__ import annotations
@@ -20,20 +20,24 @@ from safetensors.numpy import save as to_bytes
 from tqdm import tqdm
 
 from deepopt_lib import data
-from deepopt_lib.compress.codec import check_bits
-from deepopt_lib.compress.deep_compression import compress, decompress
+from deepopt_lib.compress.deep_compression import compress, decompress, is_matrix
 from deepopt_lib.compress.masks import apply_masks
 from deepopt_lib.compress.model_file import read_model, write_model
-from deepopt_lib.compress.packed import Model, Packed
-from deepopt_lib.compress.prune import check_sparsity, global_masks, layer_masks
-from deepopt_lib.compress.weights import predict, read_weights
-from deepopt_lib.core.checks import check_array
+from deepopt_lib.compress.prune import global_masks, layer_masks
+from deepopt_lib.compress.sparse_code import Model, SparseCode
+from deepopt_lib.compress.weights import layers, predict, read_weights
+from deepopt_lib.core.checks import check_array, check_int, check_number
 from deepopt_lib.core.files import write_bytes
 from deepopt_lib.core.tree import nbytes
 from deepopt_lib.core.types import Params
 from deepopt_lib.nn.losses import accuracy
 
 __all__ = ["main"]
+
+LARGE = 0.2
+"""A relative error that is reported. On the network of the tests, trained to 88.9 %,
+nothing below it costs more than half a point, and most of what is above three or more:
+90 % of the entries cut away without training leave an error of 0.78, and 11.6 %."""
 
 USAGE = """\
 python -m deepopt_lib.compress WEIGHTS --prune SPARSITY --bits BITS --out MODEL
@@ -82,24 +86,54 @@ def _compress(words: list[str]) -> None:
     )
     parser.add_argument("--out", required=True, help="the file to write")
     options = parser.parse_args(words)
-    check_sparsity("--prune", options.prune)
-    check_bits("--bits", options.bits, most=12)
+    check_number("--prune", options.prune, 0, 1)
+    check_int("--bits", options.bits, 1, 12)
+    _check_out(options.out, options.weights)
     params = read_weights(options.weights)
-    matrices = [k for k, w in params.items() if w.ndim == 2 and w.dtype.kind == "f"]
+    matrices = [k for k, w in params.items() if is_matrix(w)]
     if not matrices:
-        raise ValueError(f"{options.weights} has no floating-point matrix")
+        raise ValueError(f"{options.weights} has no floating-point matrix or kernel")
     for k in matrices:
         check_array(k, params[k])
+    pruned = params
     if options.prune:
         choose = global_masks if options.together else layer_masks
-        params = apply_masks(params, choose(params, options.prune, matrices))
-    model = compress(params, options.bits, progress=lambda k: tqdm(k, "compress"))
-    size = write_model(options.out, model)
-    before = nbytes(params)
+        pruned = apply_masks(params, choose(params, options.prune, matrices))
+    model = compress(pruned, options.bits, progress=lambda k: tqdm(k, "compress"))
+    size, before = write_model(options.out, model), os.path.getsize(options.weights)
     print(
-        f"{options.weights}: {before:,} bytes of arrays\n"
+        f"{options.weights}: {before:,} bytes\n"
         f"{options.out}: {size:,} bytes, {before / size:.1f} times smaller"
     )
+    _warn(params, decompress(model), matrices)
+
+
+def _check_out(out: str, source: str) -> None:
+    """Refuse to write over what is read, under whatever name or link."""
+    if os.path.exists(out) and os.path.samefile(out, source):
+        raise ValueError(f"--out {out} is the file that is read, which would be lost")
+
+
+def _warn(params: Params, shared: Params, names: list[str]) -> None:
+    """Name the arrays that lost so much that the network needs training, or more bits.
+
+    The relative error of a matrix is, on average over inputs without a preferred
+    direction, that of its output.
+    """
+    errors = {k: _error(shared[k], params[k]) for k in names}
+    for k, error in errors.items():
+        if error > LARGE:
+            print(
+                f"deepopt_lib.compress: warning: {k} is off by {error:.0%}, more than "
+                f"{LARGE:.0%}: prune less, take more bits, or train what is left",
+                file=sys.stderr,
+            )
+
+
+def _error(found: NDArray[Any], wanted: NDArray[Any]) -> float:
+    """Return ``|found - wanted| / |wanted|``."""
+    a, b = found.astype(np.float64), wanted.astype(np.float64)
+    return float(np.linalg.norm(a - b) / (np.linalg.norm(b) or 1.0))
 
 
 def _evaluate(words: list[str]) -> None:
@@ -139,16 +173,14 @@ def _report(model: Model, params: Params, others: Params) -> None:
         shape = "x".join(map(str, w.shape)) or "-"
         line = f"{name:24}{shape:>14}{kept:>8}{size:>10,}{bits:>12}"
         if name in others and others[name].shape == w.shape:
-            a, b = w.astype(np.float64), others[name].astype(np.float64)
-            error = np.linalg.norm(a - b) / (np.linalg.norm(b) or 1.0)
-            line += f"{error:>8.3f}"
-        print(line + ("" if isinstance(model[name], Packed) else "  as it was"))
+            line += f"{_error(w, others[name]):>8.3f}"
+        print(line + ("" if isinstance(model[name], SparseCode) else "  as it was"))
 
 
 def _accuracy(params: Params, name: str) -> float:
-    first = next((w for w in params.values() if w.ndim == 2), np.zeros((0, 0)))
-    pools = [k for k in (1, 2, 4, 7) if (28 // k) ** 2 in first.shape]
-    pool = pools[0] if pools else 1
+    _, first, _ = layers(params)[0]
+    pools = {((28 // k) ** 2,): k for k in (1, 2, 4, 7)}
+    pool = pools.get(first.shape[:1], 1)
     split = data.digits() if name == "digits" else data.mnist5k(pool)
     return float(accuracy(predict(params, split.x_test), split.y_test))
 
@@ -158,6 +190,7 @@ def _restore(words: list[str]) -> None:
     parser.add_argument("model", help="a file written by this command")
     parser.add_argument("--out", required=True, help="the file to write")
     options = parser.parse_args(words)
+    _check_out(options.out, options.model)
     params: dict[str, NDArray[Any]] = decompress(read_model(options.model))
     try:
         content = to_bytes(params)

@@ -1,4 +1,4 @@
-"""What all codecs share: checks, a count of bytes, and a list of them."""
+"""What all codecs share: a base class, a list of them, and a few checks."""
 
 from __future__ import annotations
 
@@ -8,17 +8,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deepopt_lib.core.checks import check_array, is_int
+from deepopt_lib.core.checks import check_array, check_int
 from deepopt_lib.core.types import Array, Codec
 
-__all__ = ["CODECS", "Coder", "shape_of"]
+__all__ = [
+    "CODECS",
+    "BaseCodec",
+    "check_block",
+    "check_codec",
+    "check_layer",
+    "shape_of",
+]
 
-CODECS: dict[str, type[Coder]] = {}
+CODECS: dict[str, type[BaseCodec]] = {}
 """Every codec of the library by name; the tests check the promises of each."""
 
 
-class Coder(ABC):
-    """Base of the codecs: frozen dataclasses with ``encode`` and ``decode``."""
+class BaseCodec(ABC):
+    """Base of the codecs: frozen dataclasses with ``encode`` and ``decode``.
+
+    It adds to the protocol `deepopt_lib.core.types.Codec` a place on the list `CODECS`
+    and ``round``.
+    """
 
     def __init_subclass__(cls) -> None:
         """Put the class on the list."""
@@ -51,11 +62,16 @@ def check_codec(name: str, codec: object) -> None:
         raise ValueError(f"{name} is not a codec, got {codec!r}")
 
 
-def check_bits(name: str, bits: Any, most: int = 16) -> int:
-    """Return ``bits`` if it is an int in [1, most]."""
-    if not is_int(bits) or not 1 <= bits <= most:
-        raise ValueError(f"{name} must be an int in [1, {most}], got {bits!r}")
-    return int(bits)
+def check_block(
+    name: str, block: Any, shape: tuple[int, ...] = (0, 0)
+) -> tuple[int, int]:
+    """Return ``block`` if it is two ints >= 1 that divide the shape of a matrix."""
+    if not isinstance(block, tuple | list) or len(block) != 2:
+        raise ValueError(f"{name} must be two ints, got {block!r}")
+    rows, columns = (check_int(f"{name}[{i}]", n) for i, n in enumerate(block))
+    if shape[0] % rows or shape[1] % columns:
+        raise ValueError(f"{name} {block} does not divide the shape {shape}")
+    return rows, columns
 
 
 def shape_of(x: NDArray[Any]) -> NDArray[np.int32]:

@@ -1,4 +1,4 @@
-"""Lossless coding: Huffman's code with its table counted, and gaps between entries."""
+"""Lossless coding: Huffman's code, with its table counted."""
 
 from __future__ import annotations
 
@@ -8,23 +8,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deepopt_lib.compress.codec import check_bits
-from deepopt_lib.core.checks import is_int
-from deepopt_lib.core.tree import nbytes
+from deepopt_lib.core.checks import check_int
 
 __all__ = [
     "HuffmanCode",
     "code_lengths",
     "entropy",
-    "from_gaps",
     "huffman",
-    "to_gaps",
+    "huffman_bytes",
     "unhuffman",
 ]
 
 Ints = NDArray[Any]
 
-SPAN = 2**20  # symbols or bits that are handled at a time
+SPAN = 2**18  # symbols or bits that are handled at a time
 LONGEST = 16  # bits of a code word, so that a table of 2**16 entries decodes it
 
 
@@ -33,12 +30,7 @@ class HuffmanCode(NamedTuple):
 
     packed: NDArray[np.uint8]
     lengths: NDArray[np.uint8]
-    symbols: NDArray[np.int64]  # how many
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all arrays, the table included."""
-        return nbytes(tuple(self))
+    n_symbols: NDArray[np.int64]  # (1,)
 
 
 def entropy(counts: Ints) -> float:
@@ -46,7 +38,13 @@ def entropy(counts: Ints) -> float:
 
     No code that gives each symbol a word of its own is shorter on average, and
     Huffman's is less than one bit longer.
+
+    Raises
+    ------
+    ValueError
+        If all counts are 0, or one is negative.
     """
+    counts = _check_counts(counts)
     p = counts[counts > 0] / np.sum(counts)
     return float(-np.sum(p * np.log2(p)))
 
@@ -62,41 +60,61 @@ def code_lengths(counts: Ints) -> NDArray[np.uint8]:
     ValueError
         If all counts are 0, one is negative, or more than 2**16 symbols occur.
     """
-    counts = np.asarray(counts).astype(np.int64)
-    if counts.ndim != 1 or not counts.size or counts.min() < 0 or not counts.any():
-        raise ValueError("counts must be ints >= 0 of at least one symbol")
+    counts = _check_counts(counts)
     if np.count_nonzero(counts) > 2**LONGEST:
         raise ValueError(f"more than {2**LONGEST} symbols have no words that short")
     while True:
         lengths = _lengths(counts)
         if lengths.max() <= LONGEST:
-            return lengths
+            return lengths.astype(np.uint8)
         counts = (counts + 1) // 2  # in the end all are 1
 
 
-def _lengths(counts: Ints) -> NDArray[np.uint8]:
-    lengths = np.zeros(counts.size, np.uint8)
-    heap = [(int(n), i, [i]) for i, n in enumerate(counts) if n]
-    if len(heap) == 1:  # a single symbol needs a bit as well
-        lengths[heap[0][1]] = 1
+def _check_counts(counts: Any) -> NDArray[np.int64]:
+    counts = np.asarray(counts)
+    whole = counts.ndim == 1 and counts.dtype.kind in "iu"
+    if not whole or not counts.any() or counts.min() < 0:
+        raise ValueError("counts must be ints >= 0 of at least one symbol")
+    wide: NDArray[np.int64] = counts.astype(np.int64)
+    return wide
+
+
+def _lengths(counts: NDArray[np.int64]) -> Ints:
+    """Return the depth of each symbol in Huffman's tree; of equal counts the first."""
+    symbols = np.flatnonzero(counts)
+    lengths = np.zeros(counts.size, np.int64)
+    lengths[symbols] = 1  # a single symbol needs a bit as well
+    heap = [(int(counts[s]), int(s), leaf) for leaf, s in enumerate(symbols)]
     heapq.heapify(heap)
-    while len(heap) > 1:
+    parent = [0] * (2 * len(heap) - 1)  # leaves first, then nodes as they are made
+    for node in range(len(heap), len(parent)):
         (a, _, left), (b, tie, right) = heapq.heappop(heap), heapq.heappop(heap)
-        lengths[left + right] += 1
-        heapq.heappush(heap, (a + b, tie, left + right))
+        parent[left] = parent[right] = node
+        heapq.heappush(heap, (a + b, tie, node))
+    depth = [0] * len(parent)
+    for node in range(len(parent) - 2, -1, -1):  # from the root down
+        depth[node] = depth[parent[node]] + 1
+    if len(symbols) > 1:
+        lengths[symbols] = depth[: len(symbols)]
     return lengths
 
 
-def _words(lengths: NDArray[np.uint8]) -> NDArray[np.int64]:
+def _words(lengths: NDArray[np.uint8]) -> NDArray[np.uint16]:
     """Return the canonical code words: in order of length, then of symbol."""
-    words = np.zeros(lengths.size, np.int64)
+    words = np.zeros(lengths.size, np.uint16)
     word, before = 0, 0
-    for symbol in np.lexsort((np.arange(lengths.size), lengths)):
+    for symbol in np.argsort(lengths, kind="stable"):
         if n := int(lengths[symbol]):
             word <<= n - before
             words[symbol], before = word, n
             word += 1
     return words
+
+
+def huffman_bytes(counts: NDArray[np.int64]) -> int:
+    """Return the bytes of the `huffman` code of symbols that occur this often."""
+    bits = int(counts @ code_lengths(counts).astype(np.int64))
+    return -(-bits // 8) + counts.size + np.dtype(np.int64).itemsize
 
 
 def huffman(symbols: Ints, alphabet: int) -> HuffmanCode:
@@ -111,22 +129,25 @@ def huffman(symbols: Ints, alphabet: int) -> HuffmanCode:
         If there are no symbols, or one is outside of the alphabet, which has at most
         2**16 symbols.
     """
-    if not is_int(alphabet) or not 1 <= alphabet <= 2**16:
-        raise ValueError(f"alphabet must be an int in [1, {2**16}], got {alphabet!r}")
-    flat = np.ravel(symbols).astype(np.int64)
-    if not flat.size or flat.min() < 0 or flat.max() >= alphabet:
+    check_int("alphabet", alphabet, 1, 2**16)
+    flat = np.ravel(symbols)
+    whole = flat.size and flat.dtype.kind in "iu"
+    if not whole or flat.min() < 0 or flat.max() >= alphabet:
         raise ValueError(
             f"symbols must be ints in [0, {alphabet}), one or more of them"
         )
-    lengths = code_lengths(np.bincount(flat, minlength=alphabet))
-    words, columns = _words(lengths), np.arange(LONGEST)
-    bits = []
+    counts = np.bincount(flat.astype(np.int64, copy=False), minlength=alphabet)
+    lengths = code_lengths(counts)
+    words, place = _words(lengths), 0
+    bits = np.empty(int(counts @ lengths.astype(np.int64)), np.uint8)
     for i in range(0, flat.size, SPAN):
-        word, n = words[flat[i : i + SPAN], None], lengths[flat[i : i + SPAN], None]
-        every = (word >> (n.astype(np.int64) - 1 - columns).clip(0)) & 1
-        bits.append(every[columns < n].astype(np.uint8))
-    packed = np.packbits(np.concatenate(bits))
-    return HuffmanCode(packed, lengths, np.array([flat.size]))
+        n = lengths[flat[i : i + SPAN]]
+        ends = np.cumsum(n, dtype=np.int32)
+        behind = np.repeat(ends, n) - np.arange(1, ends[-1] + 1, dtype=np.int32)
+        bit = np.repeat(words[flat[i : i + SPAN]], n) >> behind & 1
+        bits[place : place + bit.size] = bit
+        place += bit.size
+    return HuffmanCode(np.packbits(bits), lengths, np.array([flat.size]))
 
 
 def unhuffman(code: HuffmanCode) -> NDArray[np.uint16]:
@@ -139,17 +160,22 @@ def unhuffman(code: HuffmanCode) -> NDArray[np.uint16]:
     """
     lengths = code.lengths.astype(np.int64)
     used = lengths[lengths > 0]
-    if not used.size or used.max() > LONGEST or np.sum(2.0**-used) > 1:
+    if (
+        not 0 < used.size <= lengths.size <= 2**LONGEST
+        or used.max() > LONGEST
+        or np.sum(2.0**-used) > 1
+    ):
         raise ValueError("the table is not that of a Huffman code")
     # At every bit: which symbol would start here, and where would the next one start?
     symbol_of = np.full(2**LONGEST, lengths.size, np.int64)
-    for symbol, word in enumerate(_words(code.lengths)):
-        if n := int(lengths[symbol]):
-            first = int(word) << (LONGEST - n)
-            symbol_of[first : first + 2 ** (LONGEST - n)] = symbol
+    words = _words(code.lengths)
+    for symbol in np.flatnonzero(lengths):
+        free = LONGEST - int(lengths[symbol])
+        first = int(words[symbol]) << free
+        symbol_of[first : first + 2**free] = symbol
     size = 8 * code.packed.size
     data = np.concatenate([code.packed, np.zeros(3, np.uint8)]).astype(np.int64)
-    count, place, out = int(code.symbols[0]), 0, []
+    count, place, out = int(code.n_symbols[0]), 0, []
     for begin in range(0, size, SPAN):
         at = np.arange(begin, min(begin + SPAN, size))
         byte, shift = at >> 3, 8 - (at & 7)
@@ -161,37 +187,7 @@ def unhuffman(code: HuffmanCode) -> NDArray[np.uint16]:
             found.append(place - begin)
             place += steps[place - begin] or size + 1  # no word: far out
         count -= len(found)
-        out.append(starts[found])
+        out.append(starts[found].astype(np.uint16))
     if count or -(-place // 8) != code.packed.size:
         raise ValueError("the bits are not those of a Huffman code with this table")
-    return np.concatenate(out).astype(np.uint16)
-
-
-def to_gaps(places: Ints, bits: int) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
-    """Return the gaps between increasing places, in symbols of ``bits`` bits each.
-
-    Han et al. (2016), section 2 and Fig. 2. A symbol g says: g positions are skipped,
-    the next one is an entry. Where a gap has no symbol, *fillers* are put in: the
-    largest symbol, with an entry that is zero. Also returns which entries are real.
-
-    Raises
-    ------
-    ValueError
-        If the places do not increase from 0 on, or ``bits`` is outside [1, 16].
-    """
-    check_bits("bits", bits)
-    skipped = np.diff(np.asarray(places, np.int64), prepend=-1) - 1
-    if np.any(skipped < 0):
-        raise ValueError("places must increase, from 0 on")
-    step = 2**bits  # positions that a filler covers, itself included
-    fillers = skipped // step
-    ends = np.cumsum(fillers + 1) - 1
-    gaps = np.full(int(np.sum(fillers + 1)), step - 1, np.uint16)
-    real = np.zeros(gaps.size, np.bool_)
-    gaps[ends], real[ends] = skipped % step, True
-    return gaps, real
-
-
-def from_gaps(gaps: Ints) -> NDArray[np.int64]:
-    """Return the place of every entry, the fillers' included."""
-    return np.cumsum(gaps.astype(np.int64) + 1) - 1
+    return np.concatenate(out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from deepopt_lib.core.checks import check_array, is_int
+from deepopt_lib.core.checks import check_array, check_int
 from deepopt_lib.core.types import Array
 
 __all__ = ["STARTS", "k_means"]
@@ -34,10 +34,8 @@ def k_means(
         If there are fewer numbers than centers, or an argument is out of range.
     """
     check_array("values", values)
-    if not is_int(k) or not 1 <= k <= values.size:
-        raise ValueError(
-            f"k must be an int in [1, {values.size}], the number of values, got {k!r}"
-        )
+    k = check_int("k, the number of centers,", k, 1, values.size)
+    check_int("iterations", iterations, 0)
     flat = np.sort(values, axis=None).astype(np.float64)
     if start == "linear":
         centers = np.linspace(flat[0], flat[-1], k)

@@ -6,16 +6,14 @@ W (n_in, n_out) becomes U (n_in, r) and V (r, n_out), ``x @ W`` becomes ``x @ U 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from deepopt_lib.autodiff.ops.arithmetic import relu
-from deepopt_lib.compress.codec import Coder, check_layer
-from deepopt_lib.core.checks import check_array, is_int, is_number
-from deepopt_lib.core.tree import nbytes
+from deepopt_lib.compress.codec import BaseCodec, check_layer
+from deepopt_lib.core.checks import check_array, check_int, check_number
 from deepopt_lib.core.types import Array
 
 __all__ = [
@@ -23,11 +21,11 @@ __all__ = [
     "LowRank",
     "activation_aware",
     "break_even",
-    "factored_mlp",
     "randomized",
     "rank_for_energy",
     "tail",
     "truncated",
+    "wide",
 ]
 
 
@@ -38,14 +36,9 @@ class Factors(NamedTuple):
     V: Array  # (r, n_out)
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of both."""
-        return nbytes(tuple(self))
-
-    @property
     def product(self) -> Array:
         """The matrix that they stand for, (n_in, n_out)."""
-        return self.U @ self.V
+        return (wide(self.U) @ wide(self.V)).astype(self.U.dtype, copy=False)
 
 
 def truncated(W: Array, r: int) -> Factors:
@@ -59,8 +52,8 @@ def truncated(W: Array, r: int) -> Factors:
     ValueError
         If ``r`` is not an int in [1, min(shape)], or W no finite matrix.
     """
-    check_rank(W, r)
-    return _halves(*np.linalg.svd(W, full_matrices=False), r)
+    r = check_rank("r", r, W)
+    return _halves(*np.linalg.svd(wide(W), full_matrices=False), r, W.dtype)
 
 
 def randomized(
@@ -79,17 +72,16 @@ def randomized(
         If ``r`` is not an int in [1, min(shape)], or ``extra`` or ``power`` are no
         ints >= 0.
     """
-    check_rank(W, r)
-    if not all(is_int(k) and k >= 0 for k in (extra, power)):
-        raise ValueError(f"extra and power must be ints >= 0, got {extra!r}, {power!r}")
-    columns = min(r + extra, *W.shape)
+    r = check_rank("r", r, W)
+    columns = min(r + check_int("extra", extra, 0), *W.shape)
+    power, dtype, W = check_int("power", power, 0), W.dtype, wide(W)
     sketch = rng.standard_normal((W.shape[1], columns)).astype(W.dtype)
     Q = np.linalg.qr(W @ sketch)[0]
     for _ in range(power):
         Q = np.linalg.qr(W.T @ Q)[0]
         Q = np.linalg.qr(W @ Q)[0]
     U, s, Vt = np.linalg.svd(Q.T @ W, full_matrices=False)
-    return _halves(Q @ U, s, Vt, r)
+    return _halves(Q @ U, s, Vt, r, dtype)
 
 
 def activation_aware(W: Array, x: Array, r: int, damp: float = 1e-6) -> Factors:
@@ -98,20 +90,27 @@ def activation_aware(W: Array, x: Array, r: int, damp: float = 1e-6) -> Factors:
     Wang et al. (2024), SVD-LLM: with ``C.T @ C = x.T @ x`` the error is
     ``|C @ (W - U @ V)|``, so that the SVD of ``C @ W`` is cut and C taken out again.
     x (samples, n_in) are inputs of the layer; ``damp`` of the mean diagonal is added
-    where they do not span everything.
+    to ``x.T @ x``, for where they do not span everything. C is the triangle of a QR
+    decomposition of x in float64, which exists where Cholesky's breaks down.
 
     Raises
     ------
     ValueError
-        If ``r`` is not an int in [1, min(shape)], or x does not fit W.
+        If ``r`` is not an int in [1, min(shape)], x does not fit W or is zero
+        everywhere, or ``damp`` is no number > 0, or too small for the dtype of W.
     """
-    check_rank(W, r)
+    r = check_rank("r", r, W)
     check_layer(W, x)
-    gram = x.T @ x
-    gram = gram + damp * np.mean(np.diag(gram)) * np.eye(len(W), dtype=W.dtype)
-    C = np.linalg.cholesky(gram).T  # upper triangular
-    U, V = _halves(*np.linalg.svd(C @ W, full_matrices=False), r)
-    return Factors(np.linalg.solve(C, U), V)
+    damp = check_number("damp", damp, 0, math.inf, "()")
+    x = x.astype(np.float64, copy=False)
+    if not (mean := np.sum(x**2) / len(W)):
+        raise ValueError("x is zero everywhere: it says nothing about the layer")
+    damped = np.vstack([x, math.sqrt(damp * mean) * np.eye(len(W))])
+    C = np.asarray(np.linalg.qr(damped, mode="r"))
+    U, V = _halves(*np.linalg.svd(C @ W, full_matrices=False), r, C.dtype)
+    with np.errstate(over="ignore"):
+        left = np.linalg.solve(C, U).astype(W.dtype)
+    return Factors(check_array(f"U in {W.dtype}", left), V.astype(W.dtype))
 
 
 def tail(s: Array, r: int) -> float:
@@ -120,12 +119,19 @@ def tail(s: Array, r: int) -> float:
 
 
 def rank_for_energy(W: Array, energy: float) -> int:
-    """Return the smallest rank that keeps a share of the sum of squares, in (0, 1]."""
+    """Return the smallest rank that keeps a share of the sum of squares.
+
+    Raises
+    ------
+    ValueError
+        If ``energy`` is not in (0, 1], or W no finite matrix.
+    """
     check_array("W", W, ndim=2)
-    if not (is_number(energy) and 0 < energy <= 1):
-        raise ValueError(f"energy must be in (0, 1], got {energy!r}")
-    squares = np.linalg.svd(W, compute_uv=False) ** 2
-    kept = np.cumsum(squares) / max(float(np.sum(squares)), np.finfo(W.dtype).tiny)
+    energy = check_number("energy", energy, 0, 1, "(]")
+    squares = np.linalg.svd(wide(W), compute_uv=False) ** 2
+    kept = np.cumsum(squares) / max(
+        float(np.sum(squares)), np.finfo(squares.dtype).tiny
+    )
     enough = int(np.searchsorted(kept, energy - 1e-12))
     return min(enough + 1, len(squares))
 
@@ -136,15 +142,20 @@ def break_even(n_in: int, n_out: int) -> int:
 
 
 @dataclass(frozen=True)
-class LowRank(Coder):
-    """Store a matrix by its `truncated` factors of rank ``r``."""
+class LowRank(BaseCodec):
+    """Store a matrix by its `truncated` factors of rank ``r``.
+
+    Raises
+    ------
+    ValueError
+        If ``r`` is no int >= 1.
+    """
 
     r: int
 
     def __post_init__(self) -> None:
         """Check the rank."""
-        if not is_int(self.r) or self.r < 1:
-            raise ValueError(f"LowRank.r must be an int >= 1, got {self.r!r}")
+        object.__setattr__(self, "r", check_int("LowRank.r", self.r))
 
     def encode(self, x: Array, /) -> Factors:
         """Return the factors of a matrix."""
@@ -155,33 +166,19 @@ class LowRank(Coder):
         return code.product
 
 
-def factored_mlp(params: Any, x: Any, activation: Callable[[Any], Any] = relu) -> Any:
-    """Return the logits of an MLP in which a layer may have ``U`` and ``V`` for ``W``.
-
-    ``"layer1.U"`` (n_in, r), ``"layer1.V"`` (r, n_out), ``"layer1.b"``; ``activation``
-    follows every layer but the last. Works on arrays and on the tape.
-    """
-    depth = sum(k.endswith(".b") for k in params)
-    for i in range(1, depth + 1):
-        if f"layer{i}.U" in params:
-            x = x @ params[f"layer{i}.U"] @ params[f"layer{i}.V"]
-        else:
-            x = x @ params[f"layer{i}.W"]
-        x = x + params[f"layer{i}.b"]
-        if i < depth:
-            x = activation(x)
-    return x
-
-
-def check_rank(W: Array, r: int) -> None:
-    """Refuse a rank that a matrix cannot have, and what is no matrix."""
+def check_rank(name: str, r: Any, W: Any) -> int:
+    """Return a rank that the matrix W can have; refuse what is no matrix."""
     check_array("W", W, ndim=2)
-    if not is_int(r) or not 1 <= r <= min(W.shape):
-        raise ValueError(
-            f"rank must be an int in [1, {min(W.shape)}] for shape {W.shape}, got {r!r}"
-        )
+    return check_int(f"{name}, a rank for shape {W.shape},", r, 1, min(W.shape))
 
 
-def _halves(U: Array, s: Array, Vt: Array, r: int) -> Factors:
+def wide(W: Array) -> Array:
+    """Return a matrix in a type that LAPACK knows: float16 becomes float32."""
+    known = np.float32 if W.dtype.itemsize <= 4 else np.float64
+    return W.astype(known, copy=False)
+
+
+def _halves(U: Array, s: Array, Vt: Array, r: int, dtype: Any) -> Factors:
     half = np.sqrt(s[:r])
-    return Factors(U[:, :r] * half, half[:, None] * Vt[:r])
+    left, right = U[:, :r] * half, half[:, None] * Vt[:r]
+    return Factors(left.astype(dtype, copy=False), right.astype(dtype, copy=False))

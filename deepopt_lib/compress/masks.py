@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,18 +20,37 @@ Mask = NDArray[np.bool_]
 
 
 def apply_masks(params: Params, masks: Mapping[str, Mask]) -> Params:
-    """Return the parameters (or gradients) with zeros where a mask says so."""
+    """Return the parameters (or gradients) with zeros where a mask says so.
+
+    Raises
+    ------
+    ValueError
+        If a mask is no array of bools, or fits no parameter.
+    """
     for k, mask in masks.items():
+        check_mask(f"masks[{k!r}]", mask)
         if k not in params or params[k].shape != mask.shape:
             raise ValueError(f"masks[{k!r}] of shape {mask.shape} fits no parameter")
-    return {k: w * masks[k] if k in masks else w for k, w in params.items()}
+    return {k: np.where(masks[k], w, 0) if k in masks else w for k, w in params.items()}
 
 
 def density(masks: Mapping[str, Mask]) -> float:
-    """Return the fraction of entries that stay, over all masks."""
-    return sum(int(m.sum()) for m in masks.values()) / sum(
-        m.size for m in masks.values()
-    )
+    """Return the fraction of entries that stay, over all masks.
+
+    Raises
+    ------
+    ValueError
+        If there are no masks, or they have no entries.
+    """
+    if not (size := sum(m.size for m in masks.values())):
+        raise ValueError(f"masks have no entries: {list(masks)}")
+    return sum(int(m.sum()) for m in masks.values()) / size
+
+
+def check_mask(name: str, mask: Any) -> None:
+    """Refuse what is no array of bools."""
+    if not (isinstance(mask, np.ndarray) and mask.dtype == np.bool_):
+        raise ValueError(f"{name} must be an array of bools, got {mask!r}")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,6 +59,12 @@ class Masked:
 
     Zeros stay zeros under every rule, also one that mixes entries (Muon), and in a run
     that goes on with an old momentum. State: that of the rule inside.
+
+    Raises
+    ------
+    ValueError
+        If ``rule`` is not a rule, ``mask`` no array of bools, or of another shape than
+        the parameter.
     """
 
     rule: Rule
@@ -47,10 +73,7 @@ class Masked:
     def __post_init__(self) -> None:
         """Refuse what is no rule or no mask."""
         check_rule("Masked.rule", self.rule)
-        if not (isinstance(self.mask, np.ndarray) and self.mask.dtype == np.bool_):
-            raise ValueError(
-                f"Masked.mask must be an array of bools, got {self.mask!r}"
-            )
+        check_mask("Masked.mask", self.mask)
 
     def __repr__(self) -> str:
         """Tell two masks apart without printing them."""
@@ -71,8 +94,8 @@ class Masked:
 
     def update(self, g: Array, s: State, w: Array, t: int, /) -> tuple[Array, State]:
         """Apply the rule to the masked gradient, and mask what it returns."""
-        u, s = self.rule.update(g * self.mask, s, w, t)
-        return u * self.mask, s
+        u, s = self.rule.update(np.where(self.mask, g, 0), s, w, t)
+        return np.where(self.mask, u, 0), s
 
 
 def masked_rules(

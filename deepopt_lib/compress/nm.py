@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepopt_lib.compress.bits import pack_bits, unpack_bits
-from deepopt_lib.compress.codec import Coder, shape_of
-from deepopt_lib.core.checks import check_array, is_int
-from deepopt_lib.core.tree import nbytes
+from deepopt_lib.compress.codec import BaseCodec, shape_of
+from deepopt_lib.core.checks import check_array, check_int
 from deepopt_lib.core.types import Array
 
 __all__ = ["NM", "NMCode"]
@@ -24,14 +23,9 @@ class NMCode(NamedTuple):
     places: NDArray[np.uint8]  # packed
     shape: NDArray[np.int32]
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all arrays."""
-        return nbytes(tuple(self))
-
 
 @dataclass(frozen=True)
-class NM(Coder):
+class NM(BaseCodec):
     """Store a matrix with at most n non-zeros in every m consecutive rows of a column.
 
     Mishra et al. (2021), the layout of sparse tensor cores: values, and for each
@@ -49,12 +43,14 @@ class NM(Coder):
 
     def __post_init__(self) -> None:
         """Check n and m."""
-        check_nm(self.n, self.m)
+        n, m = check_nm("NM", self.n, self.m)
+        object.__setattr__(self, "n", n)
+        object.__setattr__(self, "m", m)
 
     def encode(self, x: Array, /) -> NMCode:
         """Return the code of a matrix (rows, columns)."""
         check_array("x", x, ndim=2)
-        check_nm(self.n, self.m, x.shape[0])
+        check_nm("NM", self.n, self.m, x.shape[0])
         groups = x.reshape(-1, self.m, x.shape[1])  # (rows/m, m, columns)
         most = int((groups != 0).sum(axis=1).max())
         if most > self.n:
@@ -80,9 +76,10 @@ class NM(Coder):
         return groups.reshape(rows, columns)
 
 
-def check_nm(n: Any, m: Any, rows: int = 0) -> None:
-    """Refuse a pattern n:m that is none, or does not divide the rows."""
-    if not (is_int(n) and is_int(m) and 1 <= n < m <= 2**16):
-        raise ValueError(f"n:m must be ints with 1 <= n < m, got {n!r}:{m!r}")
+def check_nm(name: str, n: Any, m: Any, rows: int = 0) -> tuple[int, int]:
+    """Return n and m if n:m is a pattern that divides the rows."""
+    m = check_int(f"{name}.m", m, 2, 2**16)
+    n = check_int(f"{name}.n", n, 1, m - 1)
     if rows % m:
         raise ValueError(f"m must divide the rows, got m = {m} for {rows} rows")
+    return n, m

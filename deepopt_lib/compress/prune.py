@@ -2,20 +2,19 @@
 
 A *score* is an array of the weights' shape, a *mask* is True where an entry stays, and
 *sparsity* is the fraction that goes. Weights are (n_in, n_out). Methods that also
-change what stays (OBS, SparseGPT) are in `deepopt_lib.obs`.
+change what stays (OBS, SparseGPT) are in `deepopt_lib.compress.surgeon`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import numpy as np
 
-from deepopt_lib.compress.codec import check_layer
+from deepopt_lib.compress.codec import check_block, check_layer
 from deepopt_lib.compress.masks import Mask
 from deepopt_lib.compress.nm import check_nm
-from deepopt_lib.core.checks import check_array, is_int, is_number
+from deepopt_lib.core.checks import check_array, check_int, check_number
 from deepopt_lib.core.types import Array, Params
 
 __all__ = [
@@ -31,7 +30,13 @@ __all__ = [
 
 
 def magnitude(w: Array) -> Array:
-    """Score by size, ``abs(w)`` (Han et al. 2015): the closest sparse array."""
+    """Score by size, ``abs(w)`` (Han et al. 2015): the closest sparse array.
+
+    Raises
+    ------
+    ValueError
+        If w is empty, not finite or not floating.
+    """
     score: Array = np.abs(check_array("w", w))
     return score
 
@@ -41,9 +46,15 @@ def wanda(W: Array, x: Array) -> Array:
 
     Wanda (Sun et al. 2024, eq. 1). W (n_in, n_out), x (samples, n_in) the inputs of the
     layer. The paper compares within an output: ``top_share(score, sparsity, axis=0)``.
+
+    Raises
+    ------
+    ValueError
+        If W or x is no finite matrix, or they do not fit.
     """
     check_layer(W, x)
-    score: Array = np.abs(W) * np.linalg.norm(x, axis=0)[:, None]
+    norms = np.linalg.norm(x.astype(np.float64, copy=False), axis=0)
+    score: Array = np.abs(W) * norms[:, None]
     return score
 
 
@@ -58,7 +69,7 @@ def top_share(score: Array, sparsity: float, axis: int | None = None) -> Mask:
     ValueError
         If ``sparsity`` is outside [0, 1), or the scores are empty or not finite.
     """
-    check_sparsity("sparsity", sparsity)
+    check_number("sparsity", sparsity, 0, 1)
     check_array("score", score)
     lines = score.reshape(-1, 1) if axis is None else score
     along = 0 if axis is None else axis
@@ -81,7 +92,7 @@ def top_nm(score: Array, n: int, m: int) -> Mask:
         If n is not in [1, m), or m does not divide the rows.
     """
     check_array("score", score, ndim=2)
-    check_nm(n, m, score.shape[0])
+    check_nm("pattern", n, m, score.shape[0])
     groups = score.reshape(-1, m, score.shape[1])
     return top_share(groups, 1 - n / m, axis=1).reshape(score.shape)
 
@@ -92,15 +103,15 @@ def top_blocks(score: Array, block: tuple[int, int], sparsity: float) -> Mask:
     Raises
     ------
     ValueError
-        If ``block`` does not divide the shape, or ``sparsity`` is outside [0, 1).
+        If ``block`` is not two ints >= 1 that divide the shape, or ``sparsity`` is
+        outside [0, 1).
     """
     check_array("score", score, ndim=2)
-    r, c = block
-    if score.shape[0] % r or score.shape[1] % c:
-        raise ValueError(f"block {block} does not divide the shape {score.shape}")
+    r, c = check_block("block", block, score.shape)
     tiles = score.reshape(score.shape[0] // r, r, score.shape[1] // c, c)
-    kept = top_share((tiles**2).sum(axis=(1, 3)), sparsity)
-    return np.kron(kept, np.ones(block, np.bool_))
+    squares = np.square(tiles, dtype=np.float64).sum(axis=(1, 3))
+    kept = top_share(squares, sparsity)
+    return np.kron(kept, np.ones((r, c), np.bool_))
 
 
 def layer_masks(
@@ -135,19 +146,12 @@ def gradual(
     ValueError
         If ``start`` or ``end`` is outside [0, 1), or not 0 <= first < last.
     """
-    check_sparsity("end", end)
-    check_sparsity("start", start)
-    if not (is_int(first) and is_int(last) and 0 <= first < last):
-        raise ValueError(f"steps must be 0 <= first < last, got {first!r}, {last!r}")
+    end, start = check_number("end", end, 0, 1), check_number("start", start, 0, 1)
+    first = check_int("first", first, 0)
+    last = check_int("last", last, first + 1)
 
     def sparsity(t: int) -> float:
         left = 1 - min(max((t - first) / (last - first), 0.0), 1.0)
         return end + (start - end) * left**3
 
     return sparsity
-
-
-def check_sparsity(name: str, sparsity: Any) -> None:
-    """Refuse a sparsity outside [0, 1)."""
-    if not (is_number(sparsity) and 0 <= sparsity < 1):
-        raise ValueError(f"{name} must be in [0, 1), got {sparsity!r}")

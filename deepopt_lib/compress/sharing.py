@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from deepopt_lib.autodiff.ops.arrays import transpose
 from deepopt_lib.autodiff.tape import Result, primitive
 from deepopt_lib.compress.bits import pack_bits, unpack_bits
-from deepopt_lib.compress.codec import Coder, check_bits, shape_of
+from deepopt_lib.compress.codec import BaseCodec, shape_of
 from deepopt_lib.compress.kmeans import STARTS, k_means
-from deepopt_lib.core.checks import is_int
-from deepopt_lib.core.tree import nbytes
+from deepopt_lib.core.checks import check_int
 from deepopt_lib.core.types import Array
 
 __all__ = ["Codebook", "CodebookCode", "hash_places", "spread", "sum_shared", "tie"]
@@ -25,7 +24,17 @@ def sum_shared(g: Array, labels: NDArray[Any], k: int) -> Array:
     """Return the gradient of k shared values: the sum over all who share each.
 
     Han et al. (2016), eq. 3. ``labels`` of the shape of ``g`` say who has which value.
+
+    Raises
+    ------
+    ValueError
+        If a label is not in [0, k), or the shapes differ.
     """
+    inside = labels.size == 0 or (labels.min() >= 0 and labels.max() < k)
+    if labels.shape != g.shape or not inside:
+        raise ValueError(
+            f"labels {labels.shape} must be in [0, {k}), one for each of {g.shape}"
+        )
     return np.bincount(labels.ravel(), g.ravel(), minlength=k).astype(g.dtype)
 
 
@@ -48,14 +57,9 @@ class CodebookCode(NamedTuple):
     centers: Array
     shape: NDArray[np.int32]
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all arrays."""
-        return nbytes(tuple(self))
-
 
 @dataclass(frozen=True)
-class Codebook(Coder):
+class Codebook(BaseCodec):
     """Store an array by 2**bits shared values, found by `k_means` (Han et al. 2016).
 
     ``bits/8`` bytes an entry and the values themselves.
@@ -72,7 +76,7 @@ class Codebook(Coder):
 
     def __post_init__(self) -> None:
         """Check the arguments."""
-        check_bits("Codebook.bits", self.bits)
+        object.__setattr__(self, "bits", check_int("Codebook.bits", self.bits, 1, 16))
         if self.start not in STARTS[:2]:
             raise ValueError(
                 f"Codebook.start must be in {STARTS[:2]}, got {self.start!r}"
@@ -103,11 +107,11 @@ def hash_places(
     Raises
     ------
     ValueError
-        If ``buckets`` is not an int in [1, number of positions].
+        If ``buckets`` is not an int in [1, number of positions], or ``seed`` none >= 0.
     """
     size = int(np.prod(shape))
-    if not is_int(buckets) or not 1 <= buckets <= size:
-        raise ValueError(f"buckets must be an int in [1, {size}], got {buckets!r}")
+    check_int("buckets", buckets, 1, size)
+    check_int("seed", seed, 0)
     z = np.arange(1, size + 1, dtype=np.uint64) + np.uint64(seed * size % 2**64)
     z *= np.uint64(0x9E3779B97F4A7C15)  # wraps, as it should
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -13,7 +13,8 @@ import numpy as np
 from scipy import sparse
 
 from deepopt_lib.autodiff.tape import Result, primitive
-from deepopt_lib.core.checks import check_array, is_int
+from deepopt_lib.compress.codec import check_block
+from deepopt_lib.core.checks import check_array
 from deepopt_lib.core.timing import least_seconds
 from deepopt_lib.core.types import Array
 
@@ -48,10 +49,7 @@ def to_format(W: Array, name: str, *, block: tuple[int, int] = (4, 4)) -> Any:
     if name == "dense":
         return W
     if name == "BSR":
-        if len(block) != 2 or any(not is_int(b) or b < 1 for b in block):
-            raise ValueError(f"block must be two positive ints, got {block!r}")
-        if W.shape[0] % block[0] or W.shape[1] % block[1]:
-            raise ValueError(f"block {block} does not divide the shape {W.shape}")
+        block = check_block("block", block, W.shape)
         return sparse.bsr_array(W, blocksize=block)
     return getattr(sparse, f"{name.lower()}_array")(W)
 
@@ -79,7 +77,9 @@ class Choice(NamedTuple):
 
 
 def _in_all_formats(W: Array, block: tuple[int, int]) -> dict[str, Any]:
-    fits = not (W.shape[0] % block[0] or W.shape[1] % block[1])
+    check_array("W", W, ndim=2)
+    rows, columns = check_block("block", block)
+    fits = not (W.shape[0] % rows or W.shape[1] % columns)
     names = FORMATS if fits else FORMATS[:-1]
     return {k: to_format(W, k, block=block) for k in names}
 

@@ -7,15 +7,16 @@ the same for every output: ``H = 2 * x.T @ x``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from deepopt_lib.compress.codec import check_layer
 from deepopt_lib.compress.nm import check_nm
-from deepopt_lib.compress.prune import check_sparsity, top_share
+from deepopt_lib.compress.prune import top_share
 from deepopt_lib.compress.quantization.affine import Affine, AffineCode
-from deepopt_lib.core.checks import check_array, is_int, is_number
+from deepopt_lib.core.checks import check_array, check_int, check_number
 from deepopt_lib.core.types import Array
 
 __all__ = ["gptq", "hessian", "obs", "output_error", "sparsegpt"]
@@ -27,26 +28,37 @@ def hessian(x: Array, damp: float = DAMP) -> Array:
     """Return ``2/samples * x.T @ x``, (n_in, n_in), with ``damp`` of its mean diagonal.
 
     The damping makes it invertible where an input is constant or never used. A factor
-    of H changes no result.
+    of H changes no result. In float64 for every x.
 
     Raises
     ------
     ValueError
-        If x is no finite matrix or all of it is zero, or ``damp`` is not > 0.
+        If x is no finite matrix or all of it is zero, or ``damp`` is no number > 0.
     """
     check_array("x", x, ndim=2)
-    if not (is_number(damp) and damp > 0):
-        raise ValueError(f"damp must be a number > 0, got {damp!r}")
+    damp = check_number("damp", damp, 0, math.inf, "()")
+    x = x.astype(np.float64, copy=False)
     H = 2 / len(x) * x.T @ x
     mean = np.mean(np.diag(H))
     if not mean > 0:
         raise ValueError("x is zero everywhere: it says nothing about the layer")
-    return H + damp * mean * np.eye(len(H), dtype=x.dtype)
+    return H + damp * mean * np.eye(len(H))
 
 
 def output_error(W: Array, Z: Array, x: Array) -> float:
-    """Return ``|x @ (W - Z)|**2 / |x @ W|**2``: what all methods of this page lower."""
-    return float(np.sum((x @ (W - Z)) ** 2) / np.sum((x @ W) ** 2))
+    """Return ``|x @ (W - Z)|**2 / |x @ W|**2``: what all methods of this page lower.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or the layer's output is zero everywhere.
+    """
+    check_layer(W, x)
+    if np.shape(Z) != W.shape:
+        raise ValueError(f"Z must be {W.shape}, got {np.shape(Z)}")
+    if not (whole := np.sum((x @ W) ** 2)):
+        raise ValueError("x @ W is zero everywhere: no error is relative to it")
+    return float(np.sum((x @ (W - Z)) ** 2) / whole)
 
 
 def obs(W: Array, x: Array, sparsity: float, damp: float = DAMP) -> Array:
@@ -56,9 +68,14 @@ def obs(W: Array, x: Array, sparsity: float, damp: float = DAMP) -> Array:
     others by ``-w[q] / inv(H)[q, q] * inv(H)[:, q]``, take q out of H, repeat: exact
     for one entry at a time, ``n_in**3`` operations an output (Frantar and Alistarh
     2022). Returns the new W, with ``round(n_in * (1 - sparsity))`` entries an output.
+
+    Raises
+    ------
+    ValueError
+        If shapes, ``sparsity`` or ``damp`` do not fit.
     """
     check_layer(W, x)
-    check_sparsity("sparsity", sparsity)
+    check_number("sparsity", sparsity, 0, 1)
     start = np.linalg.inv(hessian(x, damp))
     gone = len(W) - round(len(W) * (1 - sparsity))
     out = W.copy()
@@ -95,12 +112,11 @@ def sparsegpt(
         If shapes, ``sparsity``, ``nm`` or ``block`` do not fit.
     """
     check_layer(W, x)
-    check_sparsity("sparsity", sparsity)
-    if not is_int(block) or block < 1:
-        raise ValueError(f"block must be an int >= 1, got {block!r}")
+    check_number("sparsity", sparsity, 0, 1)
+    block = check_int("block", block)
     if nm is not None:
-        check_nm(*nm, len(W))
-        block, sparsity = nm[1], 1 - nm[0] / nm[1]
+        n, block = check_nm("nm", *nm, len(W))
+        sparsity = 1 - n / block
     root = _root(x, damp)
     spread = np.diag(root)[:, None]  # (n_in, 1)
     keep = np.ones(W.shape, np.bool_)
@@ -129,6 +145,8 @@ def gptq(W: Array, x: Array, codec: Affine, damp: float = DAMP) -> AffineCode:
         If shapes do not fit, or the codec has blocks or a scale for each input.
     """
     check_layer(W, x)
+    if not isinstance(codec, Affine):
+        raise ValueError(f"codec must be an Affine, got {codec!r}")
     if codec.block is not None or codec.axis not in (None, 1, -1):
         raise ValueError(f"gptq needs a scale in all or for each output, got {codec}")
     grid = codec.fit(W)

@@ -1,3 +1,1 @@
 """Quantization: even and uneven grids, calibration, integers, training on a grid."""
-
-__all__: list[str] = []

@@ -13,35 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepopt_lib.compress.bits import pack_bits, unpack_bits
-from deepopt_lib.compress.codec import Coder, check_bits, shape_of
-from deepopt_lib.compress.quantization.calibrate import RANGES, check_range
-from deepopt_lib.core.checks import check_array, is_int
-from deepopt_lib.core.tree import nbytes
+from deepopt_lib.compress.codec import BaseCodec, shape_of
+from deepopt_lib.compress.quantization.calibrate import check_range
+from deepopt_lib.compress.quantization.grid import (
+    Grid,
+    fit_asymmetric,
+    fit_symmetric,
+    symmetric_grid,
+)
+from deepopt_lib.core.checks import check_array, check_bool, check_int
 from deepopt_lib.core.types import Array
 
-__all__ = ["Affine", "AffineCode", "Grid", "sqnr"]
+__all__ = ["Affine", "AffineCode", "sqnr"]
 
-
-class Grid(NamedTuple):
-    """The values that each line of a matrix may take: ``scale * (code - zero)``.
-
-    ``scale`` and ``zero`` (lines, 1) in the dtype of the array, codes from 0 to
-    ``levels - 1``. ``zero`` is whole, so that 0 is met exactly, except for two
-    symmetric levels, where it is one half.
-    """
-
-    scale: Array
-    zero: Array
-    levels: int
-
-    def codes(self, x: Array) -> NDArray[np.uint16]:
-        """Return the code of the nearest value; x (lines, n)."""
-        codes = np.rint(x / self.scale + self.zero)
-        return np.clip(codes, 0, self.levels - 1).astype(np.uint16)
-
-    def values(self, codes: NDArray[Any]) -> Array:
-        """Return what the codes stand for."""
-        return self.scale * (codes.astype(self.scale.dtype) - self.zero)
+MOST_AXES = 64  # of an array of NumPy
 
 
 class AffineCode(NamedTuple):
@@ -52,20 +37,16 @@ class AffineCode(NamedTuple):
     zero: NDArray[Any]
     shape: NDArray[np.int32]
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all arrays."""
-        return nbytes(tuple(self))
-
 
 @dataclass(frozen=True)
-class Affine(Coder):
+class Affine(BaseCodec):
     """Affine quantization (Jacob et al. 2018, eq. 1; Nagel et al. 2021, eqs. 4 to 7).
 
     ``code = clip(round(x/scale) + zero)``. Asymmetric: codes 0 .. 2**bits - 1 over a
     range that includes 0, which is met exactly. Symmetric: ``zero`` in the middle, and
     one level fewer. With one bit and ``symmetric=True`` the two values are minus and
-    plus the mean size (Rastegari et al. 2016, eq. 6). Rounding is to even.
+    plus the mean size (Rastegari et al. 2016, eq. 6), with plus for 0; a line of zeros
+    stays one. Rounding is to even.
 
     Parameters
     ----------
@@ -77,7 +58,7 @@ class Affine(Coder):
     block : int, optional
         A scale for each ``block`` consecutive entries; the last may be shorter.
     range : str
-        How the range is found, see `deepopt_lib.calibrate`: "minmax", "percentile" or
+        How the range is found, see the module `calibrate`: "minmax", "percentile" or
         "mse". The first keeps every error within ``scale/2``.
 
     Raises
@@ -95,39 +76,49 @@ class Affine(Coder):
 
     def __post_init__(self) -> None:
         """Check every argument."""
-        check_bits("Affine.bits", self.bits)
-        check_range(self.range)
+        checked = {
+            "bits": check_int("Affine.bits", self.bits, 1, 16),
+            "symmetric": check_bool("Affine.symmetric", self.symmetric),
+            "range": check_range("Affine.range", self.range),
+        }
         if self.axis is not None and self.block is not None:
             raise ValueError("Affine takes an axis or a block, got both")
-        if self.block is not None and (not is_int(self.block) or self.block < 1):
-            raise ValueError(f"Affine.block must be an int >= 1, got {self.block!r}")
+        if self.axis is not None:
+            checked["axis"] = check_int("Affine.axis", self.axis, -MOST_AXES, MOST_AXES)
+        if self.block is not None:
+            checked["block"] = check_int("Affine.block", self.block)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     def fit(self, x: Array) -> Grid:
-        """Return the grid for an array: one line for each scale."""
+        """Return the grid for an array: one line for each scale.
+
+        Raises
+        ------
+        ValueError
+            If x is empty, not finite, not float32 or float64, or has no such axis.
+        """
         lines = self._lines(_check(x))
-        if self.symmetric:
-            if self.bits == 1:
-                largest = np.abs(lines).mean(axis=1, keepdims=True)
-            else:
-                low, high = RANGES[self.range](lines, self.bits, True)
-                largest = np.maximum(-low, high)
-            return self._symmetric(_not_zero(largest / self._middle))
-        top = 2**self.bits - 1
-        low, high = RANGES[self.range](lines, self.bits, False)
-        scale = _not_zero((high - low) / top)
-        return Grid(scale, np.clip(np.rint(-low / scale), 0, top), top + 1)
-
-    @property
-    def _middle(self) -> float:
-        """The zero point of a symmetric grid: 0.5, 1, 3, 7, ..."""
-        return max(2.0 ** (self.bits - 1) - 1, 0.5)
-
-    def _symmetric(self, scale: Array) -> Grid:
-        zero = np.full_like(scale, self._middle)
-        return Grid(scale, zero, int(2 * self._middle) + 1)
+        fit = fit_symmetric if self.symmetric else fit_asymmetric
+        short = x.size % self.block if self.block else 0
+        if not short:
+            return fit(lines, self.bits, self.range)
+        # What fills up the last block must not count.
+        last = fit(lines[-1:, :short], self.bits, self.range)
+        if len(lines) == 1:
+            return last
+        first = fit(lines[:-1], self.bits, self.range)
+        scale = np.concatenate([first.scale, last.scale])
+        return Grid(scale, np.concatenate([first.zero, last.zero]), last.levels)
 
     def encode(self, x: Array, /, grid: Grid | None = None) -> AffineCode:
-        """Return the code of ``x``, on its own grid or on a given one."""
+        """Return the code of ``x``, on its own grid or on a given one.
+
+        Raises
+        ------
+        ValueError
+            As `fit`.
+        """
         _check(x)
         grid = self.fit(x) if grid is None else grid
         codes = self._back(grid.codes(self._lines(x)), x.shape)
@@ -140,14 +131,20 @@ class Affine(Coder):
         codes = unpack_bits(code.packed, self.bits, int(np.prod(code.shape)))
         lines = self._lines(codes.reshape(code.shape))
         if self.symmetric:
-            grid = self._symmetric(code.scale)
+            grid = symmetric_grid(code.scale, self.bits)
         else:
             zero = code.zero.astype(code.scale.dtype)
             grid = Grid(code.scale, zero, 2**self.bits)
         return self._back(grid.values(lines), tuple(code.shape))
 
     def round(self, x: Array, /, grid: Grid | None = None) -> Array:
-        """Return the nearest values on the grid, without packing them."""
+        """Return the nearest values on the grid, without packing them.
+
+        Raises
+        ------
+        ValueError
+            As `fit`.
+        """
         _check(x)
         grid = self.fit(x) if grid is None else grid
         return self._back(grid.values(grid.codes(self._lines(x))), x.shape)
@@ -174,20 +171,21 @@ class Affine(Coder):
 def sqnr(x: Array, rounded: Array) -> float:
     """Return the signal-to-quantization-noise ratio in dB.
 
-    ``10 * log10(sum(x**2) / sum((x - rounded)**2))``.
+    ``10 * log10(sum(x**2) / sum((x - rounded)**2))``; infinite where nothing is lost.
 
-    Infinite where nothing is lost.
+    Raises
+    ------
+    ValueError
+        If x is empty, not finite, not floating or zero everywhere.
     """
-    noise = float(np.sum((x - rounded) ** 2))
-    return float(10 * np.log10(np.sum(x**2) / noise)) if noise else float("inf")
+    signal = float(np.sum(np.square(check_array("x", x), dtype=np.float64)))
+    if not signal:
+        raise ValueError("x is zero everywhere: there is no signal")
+    noise = float(np.sum(np.square(x - rounded, dtype=np.float64)))
+    return float(10 * np.log10(signal / noise)) if noise else float("inf")
 
 
 def _check(x: Array) -> Array:
     if check_array("x", x).dtype.itemsize < 4:
         raise ValueError(f"x must be float32 or float64 for a grid, got {x.dtype}")
     return x
-
-
-def _not_zero(scale: Array) -> Array:
-    """Replace zero scales by 1: a line of zeros keeps its zeros at any scale."""
-    return np.where(scale > 0, scale, 1).astype(scale.dtype)

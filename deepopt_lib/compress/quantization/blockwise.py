@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepopt_lib.compress.bits import pack_bits, unpack_bits
-from deepopt_lib.compress.codec import Coder, check_bits, shape_of
-from deepopt_lib.core.checks import check_array, is_int
-from deepopt_lib.core.tree import nbytes
+from deepopt_lib.compress.codec import BaseCodec, shape_of
+from deepopt_lib.core.checks import check_array, check_bool, check_int
 from deepopt_lib.core.types import Array
 
 __all__ = ["Blockwise", "BlockwiseCode", "table"]
+
+GRIDS = ("dynamic", "normal", "linear")
 
 
 @functools.cache
@@ -36,7 +37,15 @@ def table(name: str, bits: int, signed: bool = True) -> tuple[float, ...]:
     - ``"normal"``: NormalFloat (Dettmers et al. 2023, section 3, nf4 for 4 bits): the
       quantiles of the normal distribution, with an exact 0. Always signed.
     - ``"linear"``: evenly spaced, with an exact 0: the control.
+
+    Raises
+    ------
+    ValueError
+        If there is no such grid, ``bits`` is outside [2, 8], or ``signed`` no bool.
     """
+    check_grid("name", name)
+    check_int("bits", bits, 2, 8)
+    check_bool("signed", signed)
     if name == "linear":
         if not signed:
             return tuple(np.linspace(0, 1, 2**bits))
@@ -58,6 +67,12 @@ def table(name: str, bits: int, signed: bool = True) -> tuple[float, ...]:
     return tuple(sorted(values))
 
 
+def check_grid(name: str, grid: Any) -> None:
+    """Refuse the name of a table that there is not."""
+    if grid not in GRIDS:
+        raise ValueError(f"{name} must be one of {GRIDS}, got {grid!r}")
+
+
 class BlockwiseCode(NamedTuple):
     """Packed places in the table, a scale for every block, and which table it is."""
 
@@ -66,14 +81,9 @@ class BlockwiseCode(NamedTuple):
     signed: NDArray[np.bool_]
     shape: NDArray[np.int32]
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all arrays."""
-        return nbytes(tuple(self))
-
 
 @dataclass(frozen=True)
-class Blockwise(Coder):
+class Blockwise(BaseCodec):
     """Code each entry by the nearest of 2**bits values, times the scale of its block.
 
     Dettmers et al. (2022), section 2; ``grid`` is the name of a `table`, ``block`` a
@@ -95,17 +105,9 @@ class Blockwise(Coder):
 
     def __post_init__(self) -> None:
         """Check every argument."""
-        if self.grid not in ("dynamic", "normal", "linear"):
-            raise ValueError(
-                f"grid must be 'dynamic', 'normal' or 'linear', got {self.grid!r}"
-            )
-        check_bits("Blockwise.bits", self.bits, most=8)
-        if self.bits < 2:
-            raise ValueError(
-                f"Blockwise.bits must be an int in [2, 8], got {self.bits}"
-            )
-        if not is_int(self.block) or self.block < 1:
-            raise ValueError(f"Blockwise.block must be an int >= 1, got {self.block!r}")
+        check_grid("Blockwise.grid", self.grid)
+        object.__setattr__(self, "bits", check_int("Blockwise.bits", self.bits, 2, 8))
+        object.__setattr__(self, "block", check_int("Blockwise.block", self.block))
 
     def encode(self, x: Array, /) -> BlockwiseCode:
         """Return the code of ``x``, any shape."""

@@ -68,7 +68,8 @@ RANGES: dict[str, Callable[[Array, int, bool], Range]] = {
 """The three ways to find a range, by name."""
 
 
-def check_range(name: Any) -> None:
-    """Refuse a way to calibrate that there is not."""
-    if name not in RANGES:
-        raise ValueError(f"range must be one of {tuple(RANGES)}, got {name!r}")
+def check_range(name: str, range: Any) -> str:
+    """Return the name of a way to calibrate; refuse one that there is not."""
+    if range not in tuple(RANGES):
+        raise ValueError(f"{name} must be one of {tuple(RANGES)}, got {range!r}")
+    return str(range)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from deepopt_lib.autodiff.tape import Var
-from deepopt_lib.compress.codec import Coder
+from deepopt_lib.compress.codec import BaseCodec
 
 __all__ = ["quantize_params", "straight_through"]
 
 
-def straight_through(w: Any, codec: Coder) -> Any:
+def straight_through(w: Any, codec: BaseCodec) -> Any:
     """Return ``w + constant`` with the constant ``round(w) - w``: the rounded values.
 
     The straight-through estimator (Bengio et al. 2013; Courbariaux et al. 2015): the
@@ -23,7 +23,7 @@ def straight_through(w: Any, codec: Coder) -> Any:
     return w + (codec.round(value) - value)
 
 
-def quantize_params(params: Mapping[str, Any], codecs: Mapping[str, Coder]) -> Any:
+def quantize_params(params: Mapping[str, Any], codecs: Mapping[str, BaseCodec]) -> Any:
     """Return the parameters with `straight_through` where there is a codec.
 
     Put it in front of a network, in training and in evaluation:

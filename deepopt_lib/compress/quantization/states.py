@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from deepopt_lib.compress.codec import check_codec
 from deepopt_lib.compress.quantization.blockwise import Blockwise
+from deepopt_lib.core.checks import check_int
 from deepopt_lib.core.tree import flatten, unflatten
 from deepopt_lib.core.types import Array, Code, Codec, Rule, State
 from deepopt_lib.optim.base import check_rule
@@ -37,10 +38,8 @@ class Quantized:
         """Check the parts."""
         check_rule("Quantized.rule", self.rule)
         check_codec("Quantized.codec", self.codec)
-        if type(self.smallest) is not int or self.smallest < 1:
-            raise ValueError(
-                f"Quantized.smallest must be an int >= 1, got {self.smallest!r}"
-            )
+        smallest = check_int("Quantized.smallest", self.smallest)
+        object.__setattr__(self, "smallest", smallest)
 
     @property
     def elementwise(self) -> bool:

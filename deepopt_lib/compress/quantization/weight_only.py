@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from deepopt_lib.compress.quantization.affine import Affine
 from deepopt_lib.core.checks import check_array
 from deepopt_lib.core.optional import numba_is_installed
-from deepopt_lib.core.tree import nbytes
 from deepopt_lib.core.types import Array
 
 __all__ = ["Int8Layer", "int8_layer", "int8_linear"]
@@ -31,17 +30,17 @@ class Int8Layer(NamedTuple):
     codes: NDArray[np.int8]  # (n_out, n_in)
     scale: Array  # (n_out,)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of both arrays."""
-        return nbytes(tuple(self))
-
 
 def int8_layer(W: Array) -> Int8Layer:
     """Quantize W (n_in, n_out) to 8 bits, symmetric, a scale for each output.
 
     ``abs(W - scale * codes.T) <= scale/2`` (Jacob et al. 2018, eq. 1 with zero point
     0). About a quarter of a float32 matrix.
+
+    Raises
+    ------
+    ValueError
+        If W is no finite matrix of float32 or float64.
     """
     check_array("W", W, ndim=2)
     grid = Affine(8, symmetric=True, axis=1).fit(W)
@@ -58,10 +57,11 @@ def int8_linear(x: Array, layer: Int8Layer) -> Array:
     Raises
     ------
     ValueError
-        If x is not a vector of the right length.
+        If x is not a finite floating-point vector of the right length.
     """
-    if np.shape(x) != layer.codes.shape[1:]:
-        raise ValueError(f"x must be ({layer.codes.shape[1]},), got {np.shape(x)}")
+    check_array("x", x, ndim=1)
+    if x.shape != layer.codes.shape[1:]:
+        raise ValueError(f"x must be ({layer.codes.shape[1]},), got {x.shape}")
     single = np.ascontiguousarray(x, np.float32)
     if numba_is_installed():
         out = np.empty(len(layer.codes), np.float32)

@@ -17,11 +17,12 @@ from deepopt_lib.compress import (
     CODECS,
     NM,
     Affine,
+    BaseCodec,
     Blockwise,
     Codebook,
-    Coder,
     LowRank,
     pack_bits,
+    table,
     top_nm,
     unpack_bits,
 )
@@ -31,7 +32,7 @@ from tests.library.registry import modules
 
 modules()  # everything registers
 
-EXAMPLES: dict[str, list[Coder]] = {
+EXAMPLES: dict[str, list[BaseCodec]] = {
     "Affine": [
         *(
             Affine(bits, symmetric, axis, block)
@@ -58,7 +59,7 @@ every_codec = pytest.mark.parametrize("codec", ALL, ids=repr)
 modest = settings(max_examples=15, deadline=None, derandomize=True, database=None)
 
 
-def sample(codec: Coder, seed: int = 0, dtype: Any = np.float64) -> Array:
+def sample(codec: BaseCodec, seed: int = 0, dtype: Any = np.float64) -> Array:
     """Return a matrix that the codec takes."""
     x = np.random.default_rng(seed).standard_normal((8, 6)).astype(dtype)
     if isinstance(codec, NM):
@@ -75,16 +76,16 @@ def test_every_codec_has_an_example() -> None:
 @every_codec
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_shape_and_dtype_come_back_and_bytes_are_counted(
-    codec: Coder, dtype: Any
+    codec: BaseCodec, dtype: Any
 ) -> None:
-    if dtype == np.float16 and isinstance(codec, LowRank | Affine):
-        return  # no singular values, and no room for the codes, in float16
+    if dtype == np.float16 and isinstance(codec, Affine):
+        return  # no room for the codes
     x = sample(codec, dtype=dtype)
     x.setflags(write=False)
     code: Any = codec.encode(x)
     y = codec.decode(code)
     assert (y.shape, y.dtype) == (x.shape, x.dtype)
-    assert code.nbytes == nbytes(code) == sum(part.nbytes for part in code)
+    assert nbytes(code) == sum(part.nbytes for part in code)
     assert isinstance(codec, Codec)
     assert isinstance(code, tuple)
     assert all(isinstance(part, np.ndarray) for part in code)
@@ -93,7 +94,7 @@ def test_shape_and_dtype_come_back_and_bytes_are_counted(
 
 
 @every_codec
-def test_coding_twice_changes_nothing_more(codec: Coder) -> None:
+def test_coding_twice_changes_nothing_more(codec: BaseCodec) -> None:
     """What came out once comes out again, but for rounding."""
     once = codec.round(sample(codec))
     twice = codec.round(once)
@@ -104,7 +105,7 @@ def test_coding_twice_changes_nothing_more(codec: Coder) -> None:
 
 
 @every_codec
-def test_no_approximation_is_worse_than_zero(codec: Coder) -> None:
+def test_no_approximation_is_worse_than_zero(codec: BaseCodec) -> None:
     """Only nearest-value codes of one or two bits may come near it."""
     x = sample(codec, seed=3)
     error = np.sum((x - codec.round(x)) ** 2) / np.sum(x**2)
@@ -121,13 +122,13 @@ def test_no_approximation_is_worse_than_zero(codec: Coder) -> None:
         ([[1.0, 2.0]], r"x must be a floating-point array, got \[\[1.0, 2.0\]\]"),
     ],
 )
-def test_bad_arrays_are_refused(codec: Coder, x: Any, message: str) -> None:
+def test_bad_arrays_are_refused(codec: BaseCodec, x: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message.replace("x ", r"(x|values|W) ", 1)):
         codec.encode(x)
 
 
 @every_codec
-def test_is_a_value(codec: Coder) -> None:
+def test_is_a_value(codec: BaseCodec) -> None:
     for twin in (copy.deepcopy(codec), pickle.loads(pickle.dumps(codec))):
         assert twin == codec
         assert hash(twin) == hash(codec)
@@ -143,7 +144,7 @@ def test_is_a_value(codec: Coder) -> None:
 @pytest.mark.parametrize("value", [0.0, 2.5, -3.0])
 @pytest.mark.parametrize("shape", [(1,), (), (3, 4), (1, 1)])
 def test_one_valued_arrays_come_back(
-    codec: Coder, value: float, shape: tuple[int, ...]
+    codec: BaseCodec, value: float, shape: tuple[int, ...]
 ) -> None:
     """A constant channel, a single entry: on the grid, and no division by zero."""
     x = np.full(shape, value)
@@ -153,10 +154,7 @@ def test_one_valued_arrays_come_back(
             codec.encode(x)
         return
     rounded = codec.round(x)
-    if getattr(codec, "symmetric", False) and value == 0:
-        assert np.abs(rounded).max() <= (1 if getattr(codec, "bits", 0) == 1 else 0)
-    else:
-        np.testing.assert_allclose(rounded, x, rtol=1e-12)
+    np.testing.assert_allclose(rounded, x, rtol=1e-12)
 
 
 @modest
@@ -201,22 +199,35 @@ BAD: list[tuple[Any, str]] = [
     (lambda: Affine(17), r"Affine.bits must be an int in \[1, 16\], got 17"),
     (lambda: Affine(4.0), r"Affine.bits must be an int in \[1, 16\], got 4.0"),  # type: ignore[arg-type]
     (lambda: Affine(axis=0, block=4), "Affine takes an axis or a block, got both"),
+    (lambda: Affine(axis=1.5), r"Affine.axis must be an int in \[-64, 64\], got 1.5"),  # type: ignore[arg-type]
+    (lambda: Affine(symmetric="no"), "Affine.symmetric must be .*, got 'no'"),  # type: ignore[arg-type]
+    (lambda: Affine(range=[]), r"Affine.range must be one of .*, got \[\]"),  # type: ignore[arg-type]
+    (lambda: table("even", 4), "name must be one of .*, got 'even'"),
+    (lambda: table("linear", 9), r"bits must be an int in \[2, 8\], got 9"),
+    (lambda: table("linear", 4, "no"), "signed must be True or False, got 'no'"),
+    (lambda: unpack_bits(np.zeros(1, np.uint8), 8, -1), "n must be an int >= 0"),
     (lambda: Affine(block=0), "Affine.block must be an int >= 1, got 0"),
-    (lambda: Affine(range="widest"), "range must be one of .*, got 'widest'"),
+    (lambda: Affine(range="widest"), "Affine.range must be one of .*, got 'widest'"),
     (lambda: Affine(axis=2).encode(np.ones((2, 2))), r"axis 2 of an array of shape"),
-    (lambda: Blockwise("even"), "grid must be 'dynamic', .*, got 'even'"),
+    (lambda: Blockwise("even"), "Blockwise.grid must be one of .*, got 'even'"),
     (lambda: Blockwise(bits=1), r"Blockwise.bits must be an int in \[2, 8\], got 1"),
-    (lambda: Blockwise(bits=9), r"Blockwise.bits must be an int in \[1, 8\], got 9"),
+    (lambda: Blockwise(bits=9), r"Blockwise.bits must be an int in \[2, 8\], got 9"),
     (lambda: Blockwise(block=0), "Blockwise.block must be an int >= 1, got 0"),
     (lambda: Codebook(0), r"Codebook.bits must be an int in \[1, 16\], got 0"),
     (lambda: Codebook(17), r"Codebook.bits must be an int in \[1, 16\], got 17"),
     (lambda: Codebook(2, "random"), "Codebook.start must be in .*, got 'random'"),
-    (lambda: Codebook(4).encode(np.ones(15)), r"k must be an int in \[1, 15\], .* 16"),
+    (
+        lambda: Codebook(4).encode(np.ones(15)),
+        r"k, .*, must be an int in \[1, 15\], got 16",
+    ),
     (lambda: LowRank(0), "LowRank.r must be an int >= 1, got 0"),
-    (lambda: LowRank(3).encode(np.ones((2, 5))), r"rank must be an int in \[1, 2\]"),
+    (
+        lambda: LowRank(3).encode(np.ones((2, 5))),
+        r"r, a rank .*, must be an int in \[1, 2\]",
+    ),
     (lambda: LowRank(1).encode(np.ones(5)), r"W must have 2 axes, got shape \(5,\)"),
-    (lambda: NM(4, 4), "n:m must be ints with 1 <= n < m, got 4:4"),
-    (lambda: NM(0, 4), "n:m must be ints with 1 <= n < m, got 0:4"),
+    (lambda: NM(4, 4), r"NM.n must be an int in \[1, 3\], got 4"),
+    (lambda: NM(0, 4), r"NM.n must be an int in \[1, 3\], got 0"),
     (lambda: NM(2, 4).encode(np.ones((6, 2))), "m must divide the rows, got m = 4"),
     (lambda: NM(2, 4).encode(np.ones((4, 2))), "a group of 4 has 4 entries other than"),
 ]
@@ -226,6 +237,26 @@ BAD: list[tuple[Any, str]] = [
 def test_bad_arguments_are_named(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_defaults_are_those_of_the_papers() -> None:
+    assert Affine() == Affine(8, False, None, None, "minmax")
+    assert Blockwise() == Blockwise("dynamic", 8, 256)  # Dettmers et al. (2022)
+    assert Codebook() == Codebook(4, "linear")
+    assert NM() == NM(2, 4)
+
+
+def test_scalars_of_numpy_are_welcome() -> None:
+    three: Any = np.int64(3)
+    yes: Any = np.bool_(True)
+    one: Any = np.int64(1)
+    assert Affine(three, yes, axis=three) == Affine(3, True, 3)
+    assert Affine(block=three) == Affine(block=3)
+    assert Blockwise(bits=three, block=three) == Blockwise(bits=3, block=3)
+    assert (Codebook(three), LowRank(three)) == (Codebook(3), LowRank(3))
+    assert NM(one, three) == NM(1, 3)
+    for codec in (Affine(three), Codebook(three), LowRank(three), NM(1, three)):
+        assert "np." not in repr(codec)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +269,7 @@ def test_two_of_four_takes_the_published_share(
     x = np.random.default_rng(0).standard_normal((64, 32)).astype(dtype)
     x = x * top_nm(np.abs(x), *nm)
     code = NM(*nm).encode(x)
-    assert code.nbytes - code.shape.nbytes == share * x.nbytes
+    assert nbytes(code) - code.shape.nbytes == share * x.nbytes
     np.testing.assert_array_equal(NM(*nm).decode(code), x)
 
 

@@ -19,6 +19,9 @@ from deepopt_lib.compress import (
     to_gaps,
     unhuffman,
 )
+from deepopt_lib.compress.coding import huffman_bytes
+from deepopt_lib.compress.gaps import count_gaps
+from deepopt_lib.core import nbytes
 
 modest = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 COUNTS = st.lists(st.integers(0, 1000), min_size=1, max_size=60).filter(any)
@@ -64,7 +67,7 @@ def read_bits(code: HuffmanCode) -> list[int]:
     out: list[int] = []
     word, used = "", 0
     for bit in text:
-        if len(out) == int(code.symbols[0]):
+        if len(out) == int(code.n_symbols[0]):
             break
         word, used = word + bit, used + 1
         if word in table:
@@ -125,6 +128,15 @@ def test_fibonacci_counts_make_words_of_16_bits_at_most(n: int) -> None:
         assert (bits == sum_of_merges(counts)) == (n == 17)
 
 
+@pytest.mark.parametrize("n", [18, 24, 40, 80])
+def test_shortening_the_longest_words_costs_next_to_nothing(n: int) -> None:
+    """A flat code is a code as well, of 5 to 7 bits where 2.6 do."""
+    counts = fibonacci(n)
+    lengths = code_lengths(np.array(counts)).tolist()
+    bits = sum(c * k for c, k in zip(counts, lengths, strict=True))
+    assert bits <= 1.01 * sum_of_merges(counts)
+
+
 def test_every_symbol_of_sixteen_bits() -> None:
     """Half of them twice: without a limit some would have 17 bits."""
     symbols = np.concatenate([np.arange(2**16), np.arange(1, 2**16, 2)])
@@ -149,7 +161,7 @@ def test_round_trip(data: st.DataObject) -> None:
     np.testing.assert_array_equal(found, symbols)
     assert read_bits(code) == drawn
     bits = sum_of_merges([drawn.count(i) for i in range(alphabet)])
-    assert code.nbytes == -(-bits // 8) + alphabet + 8
+    assert nbytes(code) == -(-bits // 8) + alphabet + 8
     assert prefix_free(code.lengths.tolist())
 
 
@@ -192,6 +204,7 @@ GOOD = huffman(np.array([0, 1, 2, 3, 4, 0, 1, 2, 3, 4]), 5)
 CORRUPT: dict[str, tuple[HuffmanCode, str]] = {
     "an empty table": (code_of([0], [], 1), TABLE),
     "a table of zeros": (code_of([0], [0, 0], 1), TABLE),
+    "more symbols than 16 bits name": (code_of([0], [1] + [0] * 2**16, 1), TABLE),
     "words of 17 bits": (code_of([0], [1, 17], 1), TABLE),
     "three words of a bit": (code_of([0], [1, 1, 1], 1), TABLE),
     "just too many words": (code_of([0], [1, 2, 2, 16], 1), TABLE),
@@ -201,10 +214,10 @@ CORRUPT: dict[str, tuple[HuffmanCode, str]] = {
     "a byte too many": (GOOD._replace(packed=np.append(GOOD.packed, 0)), BITS),
     "a byte too few": (GOOD._replace(packed=GOOD.packed[:-1]), BITS),
     "no bytes": (GOOD._replace(packed=GOOD.packed[:0]), BITS),
-    "no symbols": (GOOD._replace(symbols=np.array([0])), BITS),
-    "fewer than none": (GOOD._replace(symbols=np.array([-1])), BITS),
-    "more symbols": (GOOD._replace(symbols=np.array([99])), BITS),
-    "fewer symbols": (GOOD._replace(symbols=np.array([5])), BITS),
+    "no symbols": (GOOD._replace(n_symbols=np.array([0])), BITS),
+    "fewer than none": (GOOD._replace(n_symbols=np.array([-1])), BITS),
+    "more symbols": (GOOD._replace(n_symbols=np.array([99])), BITS),
+    "fewer symbols": (GOOD._replace(n_symbols=np.array([5])), BITS),
 }
 
 
@@ -215,7 +228,7 @@ def test_corrupted_codes(case: str) -> None:
         unhuffman(code)
 
 
-@pytest.mark.parametrize("symbols", [[], [-1, 0], [0, 5], [5], [[0], [70000]]])
+@pytest.mark.parametrize("symbols", [[], [-1, 0], [0, 5], [5], [[0], [70000]], [0.5]])
 def test_symbols_outside_of_the_alphabet(symbols: Any) -> None:
     with pytest.raises(ValueError, match=r"symbols must be ints in \[0, 5\), one or"):
         huffman(np.array(symbols), 5)
@@ -233,8 +246,9 @@ def test_alphabets_that_have_no_table(alphabet: Any) -> None:
         ([], "counts must be ints >= 0 of at least one symbol"),
         ([0, 0], "counts must be ints >= 0 of at least one symbol"),
         ([3, -1], "counts must be ints >= 0 of at least one symbol"),
+        ([0.5, 0.5], "counts must be ints >= 0 of at least one symbol"),
         ([[1, 2]], "counts must be ints >= 0 of at least one symbol"),
-        (np.ones(2**16 + 1), "more than 65536 symbols"),
+        (np.ones(2**16 + 1, np.int64), "more than 65536 symbols"),
     ],
 )
 def test_counts_that_have_no_code(counts: Any, message: str) -> None:
@@ -277,6 +291,29 @@ def test_the_gaps_of_the_papers_figure() -> None:
     assert (gaps + 1).tolist() == [2, 3, 8, 3]
     assert real.tolist() == [True, True, False, True]
     assert from_gaps(gaps).tolist() == [1, 4, 12, 15]
+
+
+@modest
+@given(st.sets(st.integers(0, 3000), min_size=1, max_size=40))
+def test_gaps_are_counted_without_being_made(entries: set[int]) -> None:
+    places = np.array(sorted(entries))
+    for bits, (counts, fillers) in count_gaps(places, range(1, 13)).items():
+        gaps, real = to_gaps(places, bits)
+        assert counts.tolist() == np.bincount(gaps, minlength=2**bits).tolist()
+        assert fillers == np.sum(~real)
+
+
+@modest
+@given(COUNTS)
+def test_the_bytes_of_a_code_are_known_from_counts(counts: list[int]) -> None:
+    symbols = np.repeat(np.arange(len(counts)), counts)
+    code = huffman(symbols, len(counts))
+    assert huffman_bytes(np.array(counts)) == nbytes(code)
+
+
+def test_places_that_are_no_integers() -> None:
+    with pytest.raises(ValueError, match="places must be integers, got float64"):
+        to_gaps(np.array([1.5, 2.5]), 4)
 
 
 @pytest.mark.parametrize("places", [[3, 2], [1, 1], [-1, 0], [-2], [0, 5, 4]])

@@ -8,6 +8,7 @@ import pytest
 from deepopt_lib import nn
 from deepopt_lib.compress import int8_layer, int8_linear, integer_mlp, multiplier
 from deepopt_lib.compress.quantization import weight_only
+from deepopt_lib.core import nbytes
 
 rng = np.random.default_rng(0)
 PARAMS = nn.init_mlp(rng, [20, 16, 12, 5])
@@ -21,8 +22,10 @@ def test_the_multiplier_is_exact_to_31_bits() -> None:
     assert factor.dtype == np.int32
     assert factor.min() >= 2**30
     np.testing.assert_allclose(factor * 2.0**-shift, M, rtol=2**-31)
-    for bad in (0.0, 1.0, -0.1, 2.0):
-        with pytest.raises(ValueError, match=r"M must be in \(0, 1\), got"):
+    for bad in (0.0, 2.0**-32, -0.1, 2.0**30):
+        with pytest.raises(
+            ValueError, match=r"M must be in \[2\*\*-31, 2\*\*30\), got"
+        ):
             multiplier(np.array([bad]))
 
 
@@ -34,6 +37,55 @@ def test_the_logits_are_those_of_the_network() -> None:
     assert np.mean(error) < step
     agree = np.mean(net(X).argmax(axis=1) == exact.argmax(axis=1))
     assert agree > 0.95
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("column", [1e-6, 1e-30, 0.0])
+@pytest.mark.parametrize("bias", [0.5, -0.5, 1e6, 0.0])
+def test_units_with_next_to_no_weights_keep_their_bias(
+    column: float, bias: float, dtype: Any
+) -> None:
+    """The bias overflowed 32 bits, in silence: 64 % error. Zeros were refused."""
+    params = {k: w.astype(dtype) for k, w in PARAMS.items()}
+    params["layer1.W"][:, 3] *= dtype(column)
+    params["layer1.b"][3] = bias
+    x = X.astype(dtype)
+    net, exact = integer_mlp(params, x), nn.mlp(params, x)
+    assert np.mean(np.abs(net(x) - exact)) < net.scale_out
+    unit = net.layers[0]
+    assert np.abs(unit.b.astype(np.int64)).max() + 20 * 127 * 255 < 2**31
+    if bias == 0.5:
+        h = np.maximum(x @ params["layer1.W"] + params["layer1.b"], 0)
+        alone = {"layer1.W": params["layer1.W"], "layer1.b": params["layer1.b"]}
+        first = integer_mlp(alone, x)
+        assert np.abs(first(x)[:, 3] - h[:, 3]).max() < first.scale_out
+
+
+def test_a_layer_whose_outputs_hardly_vary() -> None:
+    """M is above 1: a product is worth more than a step of the output."""
+    W = np.array([[1.0], [-1.0]])
+    x = np.repeat(np.linspace(0, 1, 9)[:, None], 2, axis=1)
+    x[:, 0] += np.linspace(0, 1e-3, 9)
+    params = {"layer1.W": W, "layer1.b": np.zeros(1)}
+    net = integer_mlp(params, x)
+    assert np.abs(net(x) - x @ W).max() < 1 / 255
+
+
+def test_sums_that_could_overflow_are_refused() -> None:
+    W = np.zeros((2**16 + 1, 1))
+    with pytest.raises(
+        ValueError, match=r"layer1.W has 65537 inputs, int32 sums 65536"
+    ):
+        integer_mlp({"layer1.W": W, "layer1.b": np.ones(1)}, np.ones((1, 2**16 + 1)))
+
+
+def test_the_longest_sums_do_not_overflow() -> None:
+    n = 2**16
+    params = {"layer1.W": np.ones((n, 2)), "layer1.b": np.array([0.0, 1e-3])}
+    x = np.vstack([np.ones(n), np.zeros(n), -np.ones(n)])
+    net = integer_mlp(params, x)
+    exact = x @ params["layer1.W"] + params["layer1.b"]
+    assert np.abs(net(x) - exact).max() <= net.scale_out
 
 
 def test_one_layer_is_the_formula_in_whole_numbers() -> None:
@@ -71,6 +123,10 @@ def test_everything_stored_is_an_integer_and_sums_fit() -> None:
         (PARAMS, X[:, :5], r"layer1.W \(20, 16\) does not fit 5 inputs"),
         (PARAMS, X * np.nan, "x has 6000 entries that are NaN"),
         ({**PARAMS, "layer1.W": PARAMS["layer1.W"] * np.inf}, X, "layer1.W has"),
+        ({**PARAMS, "layer2.b": PARAMS["layer2.b"] * np.nan}, X, "layer2.b has"),
+        ({**PARAMS, "layer2.b": np.ones(3)}, X, r"layer2.W .* does not fit a bias"),
+        ({"layer1.W": X}, X, r"params must be layer1.W, layer1.b, ..., got \["),
+        ({}, X, r"params must be layer1.W, layer1.b, ..., got \[\]"),
     ],
 )
 def test_what_does_not_fit_is_refused(params: Any, x: Any, message: str) -> None:
@@ -89,7 +145,7 @@ def test_8_bit_weights_give_nearly_the_same_products(
     x = np.random.default_rng(2).standard_normal(shape[0]).astype(np.float32)
     layer = int8_layer(W)
     assert layer.codes.shape == shape[::-1]
-    assert layer.nbytes == W.size + 4 * shape[1]
+    assert nbytes(layer) == W.size + 4 * shape[1]
     decoded = layer.scale * layer.codes.T.astype(np.float64)
     assert np.all(np.abs(decoded - W) <= layer.scale / 2 * (1 + 1e-5))
     y = int8_linear(x, layer)
@@ -98,7 +154,17 @@ def test_8_bit_weights_give_nearly_the_same_products(
     assert int8_linear(x.astype(np.float64), layer).dtype == np.float64
 
 
-def test_a_vector_of_another_length_is_refused() -> None:
-    layer = int8_layer(np.ones((4, 3)))
-    with pytest.raises(ValueError, match=r"x must be \(4,\), got \(3,\)"):
-        int8_linear(np.ones(3), layer)
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.ones(3), r"x must be \(4,\), got \(3,\)"),
+        (np.ones((4, 1)), r"x must have 1 axes, got shape \(4, 1\)"),
+        (np.arange(4), "x must be a floating-point array, got int64"),
+        ([1.0] * 4, "x must be a floating-point array, got"),
+        (np.full(4, np.nan), "x has 4 entries that are NaN"),
+    ],
+)
+def test_what_is_no_input_of_the_layer_is_refused(x: Any, message: str) -> None:
+    """The products of integers were cut off to integers."""
+    with pytest.raises(ValueError, match=message):
+        int8_linear(x, int8_layer(np.ones((4, 3))))

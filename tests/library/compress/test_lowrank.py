@@ -63,6 +63,13 @@ def test_the_randomized_factors_are_nearly_the_best() -> None:
     assert np.sum((A - exact.product) ** 2) == pytest.approx(best)
 
 
+def test_ten_more_columns_and_two_rounds_by_default() -> None:
+    A = rng.standard_normal((40, 30))
+    a = randomized(A, 3, np.random.default_rng(1))
+    b = randomized(A, 3, np.random.default_rng(1), extra=10, power=2)
+    np.testing.assert_array_equal(a.product, b.product)
+
+
 def test_no_matrix_of_that_rank_is_closer_on_the_data() -> None:
     """Gradient descent on the factors, from ten starts, finds nothing better."""
     best = output_error(W, activation_aware(W, X, 3).product, X)
@@ -70,6 +77,57 @@ def test_no_matrix_of_that_rank_is_closer_on_the_data() -> None:
     C = np.linalg.cholesky(X.T @ X).T
     s = np.linalg.svd(C @ W, compute_uv=False)
     assert best == pytest.approx(tail(s, 3) / np.sum((X @ W) ** 2), rel=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("samples", [1, 4, 60])
+@pytest.mark.parametrize("damp", [1e-30, 1e-6, 1e-2])
+def test_fewer_samples_than_inputs_are_no_error(
+    samples: int, damp: float, dtype: Any
+) -> None:
+    """Cholesky's decomposition in float32 broke down, damped or not."""
+    x, A = X[:samples].astype(dtype), W.astype(dtype)
+    if dtype == np.float16 and damp == 1e-30 and samples == 1:
+        with pytest.raises(ValueError, match=r"U in float16 has .* infinite"):
+            activation_aware(A, x, 4, damp)
+        return
+    U, V = activation_aware(A, x, 4, damp)
+    assert (U.dtype, V.dtype) == (dtype, dtype)
+    assert (U.shape, V.shape) == ((12, 4), (4, 9))
+    wide = x.astype(np.float64)
+    Z = U.astype(np.float64) @ V.astype(np.float64)
+    error = output_error(A.astype(np.float64), Z, wide)
+    if samples <= 4 and damp <= 1e-6:  # rank 4 holds all that the inputs see
+        assert error < 1e4 * np.finfo(dtype).eps
+    else:
+        plain = truncated(W, 4).product
+        assert error < output_error(W, plain, wide) * 1.001
+
+
+@pytest.mark.parametrize("damp", [1e-6, 0.5])
+def test_the_damping_is_that_share_of_the_mean_diagonal(damp: float) -> None:
+    """The best factors for the damped Gram matrix, from its own square root."""
+    gram = X.T @ X
+    gram += damp * np.mean(np.diag(gram)) * np.eye(12)
+    values, vectors = np.linalg.eigh(gram)
+    root = (vectors * np.sqrt(values)) @ vectors.T
+    best = np.linalg.solve(root, truncated(root @ W, 3).product)
+    np.testing.assert_allclose(activation_aware(W, X, 3, damp).product, best)
+    if damp == 1e-6:
+        default = activation_aware(W, X, 3).product
+        np.testing.assert_array_equal(default, activation_aware(W, X, 3, damp).product)
+
+
+def test_half_precision_has_factors_too() -> None:
+    """LAPACK has no float16: a TypeError."""
+    A = (300 * W).astype(np.float16)  # the products need more than float16 in between
+    wide = A.astype(np.float64)
+    for factors in (truncated(A, 5), randomized(A, 5, np.random.default_rng(1))):
+        assert factors.U.dtype == factors.V.dtype == factors.product.dtype == np.float16
+        best = truncated(wide, 5).product
+        np.testing.assert_allclose(factors.product, best, atol=2)
+    assert rank_for_energy(A, 0.9) == rank_for_energy(wide, 0.9)
+    assert rank_for_energy(A.astype(np.longdouble), 0.9) == rank_for_energy(wide, 0.9)
 
 
 def test_on_white_inputs_it_is_the_plain_svd() -> None:
@@ -93,7 +151,7 @@ def test_break_even_is_the_last_rank_that_saves(n: int, m: int) -> None:
 
 def test_the_codec_counts_both_factors() -> None:
     x = W.astype(np.float32)
-    assert LowRank(3).encode(x).nbytes == 4 * 3 * (12 + 9)
+    assert nbytes(LowRank(3).encode(x)) == 4 * 3 * (12 + 9)
 
 
 def test_a_factored_network_is_the_one_with_the_products() -> None:
@@ -147,9 +205,61 @@ def test_galore_runs_the_rule_in_the_basis_of_the_gradient() -> None:
         u, s = rule.update(g[t - 1], s, w, t)
         if t in (1, 4):  # found again every three steps
             P = np.linalg.svd(g[t - 1])[0][:, :2]
+            P = P * np.sign([max(column, key=abs) for column in P.T])
         n, inner = optim.Adam().update(P.T @ g[t - 1], inner, np.zeros((2, 8)), t)
         np.testing.assert_allclose(u, P @ n)
         assert np.linalg.matrix_rank(u) == 2
+
+
+def test_galore_shows_its_rule_the_weights_in_the_basis() -> None:
+    """A decay inside pulls the weights, and not the gradient, towards zero."""
+    rule = GaLore(optim.chain(optim.GradientDescent(), optim.WeightDecay(0.5)), 2)
+    g, w = rng.standard_normal((5, 8)), rng.standard_normal((5, 8))
+    u, s = rule.update(g, rule.init(w), w, 1)
+    P = s.basis
+    np.testing.assert_allclose(u, 0.25 * P @ (P.T @ g + 0.5 * P.T @ w))
+    assert (rule.every, rule.scale, rule.elementwise) == (50, 0.25, False)
+
+
+@pytest.mark.parametrize("shape", [(5, 8), (8, 5)])
+def test_galores_basis_keeps_its_signs(shape: tuple[int, int]) -> None:
+    """Signs were LAPACK's: with -g, the same directions, a moment could turn round."""
+    rule = GaLore(optim.Momentum(), 3, every=1)
+    g = rng.standard_normal(shape)
+    _, s = rule.update(g, rule.init(g), g, 1)
+    for change in (-g, g + 1e-6 * rng.standard_normal(shape), 3 * g):
+        _, other = rule.update(change, s, g, 2)
+        np.testing.assert_allclose(other.basis, s.basis, atol=1e-4)
+    for column in s.basis.T:
+        assert max(column, key=abs) > 0
+
+
+def test_galore_finds_its_basis_at_steps_one_and_every_few_after() -> None:
+    rule = GaLore(optim.Momentum(), 2, every=3)
+    w = np.zeros((4, 6))
+    s, bases = rule.init(w), []
+    for t in range(1, 9):
+        _, s = rule.update(rng.standard_normal((4, 6)), s, w, t)
+        bases.append(s.basis)
+    new = [t for t in range(2, 9) if bases[t - 1] is not bases[t - 2]]
+    assert new == [4, 7]
+    for b in bases:
+        np.testing.assert_allclose(b.T @ b, np.eye(2), atol=1e-12)
+
+
+def test_galore_goes_on_with_another_interval() -> None:
+    """The moments live in whatever basis there is: nothing else depends on it."""
+    rule, other = (GaLore(optim.Adam(), 2, every=n) for n in (4, 7))
+    w, (early, late) = np.zeros((4, 6)), (range(1, 6), range(6, 30))
+    s = rule.init(w)
+    for t in early:
+        u, s = rule.update(rng.standard_normal((4, 6)), s, w, t)
+    before = s.basis
+    for t in late:
+        u, s = other.update(rng.standard_normal((4, 6)), s, w, t)
+        assert (s.basis is before) == ((t - 1) % 7 != 0)
+        before = s.basis
+        assert np.abs(u).max() < 5 * 0.25
 
 
 def test_galore_turns_with_the_matrix() -> None:
@@ -162,13 +272,16 @@ def test_galore_turns_with_the_matrix() -> None:
 
 
 BAD: list[tuple[Any, str]] = [
-    (lambda: truncated(W, 0), r"rank must be an int in \[1, 9\] for shape \(12, 9\)"),
-    (lambda: truncated(W, 10), r"rank must be an int in \[1, 9\] .*, got 10"),
-    (lambda: randomized(W, 3, rng, extra=-1), "extra and power must be ints >= 0"),
+    (
+        lambda: truncated(W, 0),
+        r"r, a rank for shape \(12, 9\), must be an int in \[1, 9\]",
+    ),
+    (lambda: truncated(W, 10), r"r, .*, must be an int in \[1, 9\], got 10"),
+    (lambda: randomized(W, 3, rng, extra=-1), "extra must be an int >= 0, got -1"),
     (lambda: activation_aware(W, W, 3), r"x must be \(samples, 12\), got \(12, 9\)"),
     (lambda: rank_for_energy(W, 0.0), r"energy must be in \(0, 1\], got 0.0"),
     (lambda: truncated(np.full((2, 2), np.nan), 1), "W has 4 entries that are NaN"),
-    (lambda: init_lora(rng, {"W": W}, ["W"], 10), r"rank must be an int in \[1, 9\]"),
+    (lambda: init_lora(rng, {"W": W}, ["W"], 10), r"r, .*, must be an int in \[1, 9\]"),
     (lambda: with_lora({"W": W}, {"V.A": W, "V.B": W}), "'V.A' fits no parameter"),
     (lambda: with_lora({"W": W}, {"W.B": W}), "'W.B' has no other factor"),
     (
@@ -177,9 +290,24 @@ BAD: list[tuple[Any, str]] = [
     ),
     (lambda: GaLore(optim.Adam(), 0), "GaLore.r must be an int >= 1, got 0"),
     (lambda: GaLore(optim.Adam(), 2, every=0), "GaLore.every must be an int >= 1"),
-    (lambda: GaLore(optim.Adam(), 2, scale=0), "GaLore.scale must be > 0, got 0"),
+    (
+        lambda: GaLore(optim.Adam(), 2, scale=0),
+        r"GaLore.scale must be in \(0, inf\), got 0",
+    ),
     (lambda: GaLore(2, 2), "GaLore.rule is not a rule, got 2"),  # type: ignore[arg-type]
     (lambda: GaLore(optim.Adam(), 2).init(W[0]), r"GaLore needs a matrix, got shape"),
+    (lambda: GaLore(optim.Adam(), 99).init(W), "GaLore.r, a rank for shape .*, got 99"),
+    (
+        lambda: GaLore(optim.GradientDescent(), 2).update(
+            W * np.inf, GaLore(optim.GradientDescent(), 2).init(W), W, 1
+        ),
+        "the gradient has 108 entries that are NaN or infinite",
+    ),
+    (lambda: randomized(W, 3, rng, power=1.5), "power must be an int >= 0, got 1.5"),  # type: ignore[arg-type]
+    (lambda: activation_aware(W, X * 0, 3), "x is zero everywhere"),
+    (lambda: activation_aware(W, X, 3, damp=0), r"damp must be in \(0, inf\), got 0"),
+    (lambda: init_lora(rng, {"W": W}, ["V"], 2), "no parameter is named 'V'"),
+    (lambda: with_lora({"W": W}, {}, np.nan), "alpha must be a finite number, got nan"),
 ]
 
 

@@ -132,15 +132,38 @@ def test_the_sweep_makes_up_for_each_row_exactly() -> None:
     np.testing.assert_allclose(found[:, 0], expected)
 
 
+def test_damping_is_a_hundredth_of_the_mean_diagonal() -> None:
+    """As in both papers (Frantar et al. 2022, 2023), for all of them."""
+    np.testing.assert_array_equal(hessian(X), hessian(X, 0.01))
+    np.testing.assert_array_equal(obs(W, X, 0.5), obs(W, X, 0.5, 0.01))
+    np.testing.assert_array_equal(sparsegpt(W, X), sparsegpt(W, X, damp=0.01))
+    codec = Affine(3, symmetric=True, axis=1)
+    a, b = gptq(W, X, codec), gptq(W, X, codec, 0.01)
+    np.testing.assert_array_equal(a.packed, b.packed)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_few_samples_in_low_precision(dtype: Any) -> None:
+    x, w = X[:3].astype(dtype), W.astype(dtype)
+    for out in (obs(w, x, 0.5), sparsegpt(w, x, 0.5, block=4)):
+        assert out.dtype == dtype
+        assert np.count_nonzero(out) == 30
+        assert np.isfinite(out).all()
+
+
 BAD: list[tuple[Any, str]] = [
     (lambda: obs(W, X, 1.0), r"sparsity must be in \[0, 1\), got 1.0"),
     (lambda: obs(W, X[:, :5], 0.5), r"x must be \(samples, 12\), got"),
     (lambda: sparsegpt(W, X, nm=(2, 5)), "m must divide the rows, got m = 5 for 12"),
     (lambda: sparsegpt(W, X, block=0), "block must be an int >= 1, got 0"),
-    (lambda: hessian(X, 0.0), "damp must be a number > 0, got 0.0"),
+    (lambda: hessian(X, 0.0), r"damp must be in \(0, inf\), got 0.0"),
     (lambda: hessian(np.zeros((3, 2))), "x is zero everywhere"),
     (lambda: hessian(np.full((3, 2), np.nan)), "x has 6 entries that are NaN"),
     (lambda: gptq(W, X, Affine(4, axis=0)), "gptq needs a scale in all or for each"),
+    (lambda: gptq(W, X, 4), "codec must be an Affine, got 4"),  # type: ignore[arg-type]
+    (lambda: output_error(W, W[:3], X), r"Z must be \(12, 5\), got \(3, 5\)"),
+    (lambda: output_error(W, W, X * 0), "x @ W is zero everywhere"),
+    (lambda: sparsegpt(W, X, nm=(4, 4)), r"nm.n must be an int in \[1, 3\], got 4"),
     (lambda: gptq(W, X, Affine(4, block=8)), "gptq needs a scale in all or for each"),
 ]
 

@@ -22,7 +22,7 @@ from deepopt_lib.compress import (
     top_share,
     wanda,
 )
-from deepopt_lib.core import Rule
+from deepopt_lib.core import Rule, flatten
 from deepopt_lib.optim import Optimizer
 
 modest = settings(max_examples=40, deadline=None, derandomize=True, database=None)
@@ -79,6 +79,14 @@ def test_blocks_are_compared_by_their_squares() -> None:
     assert kept.tolist() == [[True, True], [False, False]]
 
 
+def test_blocks_of_half_precision_do_not_overflow() -> None:
+    score = np.array([[300.0, 0.0], [290.0, 290.0]], np.float16)
+    kept = top_blocks(score, (1, 2), 0.5)
+    assert kept.tolist() == [[False, False], [True, True]]
+    x = np.array([[300.0, 1.0], [300.0, 1.0]], np.float16)
+    np.testing.assert_allclose(wanda(np.ones((2, 1)), x)[:, 0], [300 * 2**0.5, 2**0.5])
+
+
 def test_one_threshold_for_all_or_one_for_each() -> None:
     params = {"a": W, "b": 10 * W, "bias": W[0]}
     each = layer_masks(params, 0.5, ["a", "b"])
@@ -128,6 +136,33 @@ def test_zeros_stay_zeros_under_every_rule(rule: Rule) -> None:
         assert (v[mask] != w[mask]).any()
 
 
+def test_the_rule_inside_sees_the_masked_gradient() -> None:
+    """A momentum must not fill up where nothing moves: it would come out with Muon."""
+    mask = top_share(magnitude(W), 0.5)
+    g = np.random.default_rng(4).standard_normal(W.shape)
+    rule = optim.chain(optim.Momentum(0.95), optim.Orthogonalize())
+    masked = Masked(rule, mask)
+    u, s = masked.update(g, masked.init(W), W, 1)
+    v, expected = rule.update(g * mask, rule.init(W), W, 1)
+    np.testing.assert_array_equal(u, v * mask)
+    for a, b in zip(flatten(s), flatten(expected), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not flatten(s)[0][~mask].any()
+
+
+def test_nothing_outside_of_a_mask_gets_through() -> None:
+    mask = np.array([True, False])
+    masked = Masked(optim.Momentum(), mask)
+    g = np.array([1.0, np.inf])
+    u, _ = masked.update(g, np.array([0.0, np.nan]), g, 1)
+    assert u.tolist() == [1.0, 0.0]
+    kept = apply_masks({"a": g, "b": g}, {"a": mask})
+    assert kept["a"].tolist() == [1.0, 0.0]
+    assert kept["b"] is g
+    single = apply_masks({"a": np.ones(2, np.float32)}, {"a": mask})
+    assert single["a"].dtype == np.float32
+
+
 def test_a_full_mask_changes_nothing() -> None:
     rule, g = optim.Adam(), np.ones_like(W)
     masked = Masked(rule, np.ones(W.shape, np.bool_))
@@ -163,11 +198,23 @@ BAD: list[tuple[Any, str]] = [
     (lambda: top_share(np.array([np.nan]), 0.5), "score has 1 entries that are NaN"),
     (lambda: magnitude(np.array([1, 2])), "w must be a floating-point array, got int"),
     (lambda: top_nm(W, 2, 3), "m must divide the rows, got m = 3 for 8 rows"),
-    (lambda: top_nm(W, 4, 4), "n:m must be ints with 1 <= n < m, got 4:4"),
+    (lambda: top_nm(W, 4, 4), r"pattern.n must be an int in \[1, 3\], got 4"),
     (lambda: top_blocks(W, (3, 2), 0.5), r"block \(3, 2\) does not divide"),
+    (lambda: top_blocks(W, (0, 2), 0.5), r"block\[0\] must be an int >= 1, got 0"),
+    (lambda: top_blocks(W, (2, 1.5), 0.5), r"block\[1\] must be an int >= 1, got 1.5"),  # type: ignore[arg-type]
+    (lambda: top_blocks(W, 2, 0.5), "block must be two ints, got 2"),  # type: ignore[arg-type]
+    (lambda: gradual(0.5, 0, 9, 1.0), r"start must be in \[0, 1\), got 1.0"),
+    (lambda: gradual(0.5, 0, 9, -0.1), r"start must be in \[0, 1\), got -0.1"),
+    (lambda: gradual(-0.1, 0, 9), r"end must be in \[0, 1\), got -0.1"),
+    (lambda: gradual(0.5, -1, 9), "first must be an int >= 0, got -1"),
+    (lambda: density({}), r"masks have no entries: \[\]"),
+    (
+        lambda: apply_masks({"a": W}, {"a": W}),  # type: ignore[dict-item]
+        r"masks\['a'\] must be an array of bools",
+    ),
     (lambda: wanda(W, W), r"x must be \(samples, 8\), got \(8, 6\)"),
     (lambda: gradual(1.0, 0, 9), r"end must be in \[0, 1\), got 1.0"),
-    (lambda: gradual(0.5, 9, 9), "steps must be 0 <= first < last, got 9, 9"),
+    (lambda: gradual(0.5, 9, 9), "last must be an int >= 10, got 9"),
     (lambda: Masked(3, W > 0), "Masked.rule is not a rule, got 3"),  # type: ignore[arg-type]
     (lambda: Masked(optim.Adam(), W), "Masked.mask must be an array of bools"),  # type: ignore[arg-type]
     (lambda: Masked(optim.Adam(), W > 0).init(W[0]), "mask of shape .* for shape"),

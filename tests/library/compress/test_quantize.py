@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from deepopt_lib.autodiff import sum, value_and_grad
 from deepopt_lib.compress import Affine, quantize_params, sqnr, straight_through
 from deepopt_lib.compress.quantization.calibrate import RANGES, mse, percentile
-from deepopt_lib.core import Array
+from deepopt_lib.core import Array, nbytes
 
 modest = settings(max_examples=40, deadline=None, derandomize=True, database=None)
 rng = np.random.default_rng(0)
@@ -69,6 +69,77 @@ def test_errors_stay_within_half_a_step_and_zero_is_exact(data: st.DataObject) -
         assert codec.round(x)[0, 0] == 0.0
 
 
+def test_one_bit_has_no_zero_but_a_line_of_zeros_stays_one() -> None:
+    """Zeros became minus one half; sign(0) is plus one in the paper."""
+    codec = Affine(1, symmetric=True, axis=0)
+    x = np.array([[0.0, 0.0, 0.0], [0.0, -1e-30, 3.0], [1e-30, -0.0, -6.0]])
+    mean = np.abs(x).mean(axis=1)
+    expected = [[0, 0, 0], [mean[1], -mean[1], mean[1]], [mean[2], mean[2], -mean[2]]]
+    np.testing.assert_allclose(codec.round(x), expected, rtol=1e-15)
+    np.testing.assert_array_equal(codec.decode(codec.encode(x)), codec.round(x))
+    assert not np.signbit(codec.round(x)[0]).any()
+
+
+CODECS = [
+    Affine(8),
+    Affine(3, axis=1),
+    Affine(4, symmetric=True, block=7),
+    Affine(1, symmetric=True),
+    Affine(5, symmetric=True, range="mse"),
+    Affine(4, range="percentile", axis=0),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("codec", CODECS, ids=repr)
+def test_the_unit_of_the_numbers_does_not_matter(codec: Affine, dtype: Any) -> None:
+    """From the smallest normal numbers to the largest: all the same but for a power."""
+    x = X.astype(dtype)
+    expected, info = codec.round(x), np.finfo(dtype)
+    for power in (info.minexp + 40, -60, 60, info.maxexp - 4):
+        unit = dtype(2.0**power)
+        np.testing.assert_array_equal(codec.round(x * unit), expected * unit)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_largest_numbers_of_a_type_do_not_overflow(dtype: Any) -> None:
+    most = np.finfo(dtype).max
+    x = np.array([-most, -most / 3, 0.0, most / 5, most], dtype)
+    for codec in (
+        *(Affine(b, range=r) for b in (2, 3, 8, 16) for r in RANGES),
+        *(Affine(b, symmetric=True) for b in (2, 7, 8, 16)),
+    ):
+        rounded, scale = codec.round(x), codec.fit(x).scale[0, 0]
+        assert np.isfinite(rounded).all()
+        if codec.range == "minmax":
+            error = np.abs(rounded / scale - x / scale)
+            assert error.max() <= 0.5 + 1e-3
+    for symmetric in (False, True):
+        with pytest.raises(ValueError, match="x is too large for one bit: a step is"):
+            Affine(1, symmetric).round(np.array([most, -most]))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3])
+@pytest.mark.parametrize("name", RANGES)
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_what_fills_up_the_last_block_does_not_count(
+    bits: int, name: str, symmetric: bool
+) -> None:
+    """Its last entry is an outlier: repeated 57 times it had the range to itself."""
+    x = np.append(np.random.default_rng(5).standard_normal(70), 9.0)
+    codec = Affine(bits, symmetric, block=64, range=name)
+    alone = Affine(bits, symmetric, range=name)
+    grid = codec.fit(x)
+    for line, part in enumerate((x[:64], x[64:])):
+        one = alone.fit(part)
+        assert grid.scale[line, 0] == one.scale[0, 0]
+        assert grid.zero[line, 0] == one.zero[0, 0]
+        assert grid.levels == one.levels
+    np.testing.assert_array_equal(codec.round(x)[64:], alone.round(x[64:]))
+    few = Affine(bits, symmetric, block=999, range=name).round(x)
+    np.testing.assert_array_equal(few, alone.round(x))
+
+
 @pytest.mark.parametrize("axis", [0, 1, -1])
 def test_a_channel_does_not_see_the_others(axis: int) -> None:
     whole = Affine(5, axis=axis).round(X)
@@ -90,10 +161,10 @@ def test_bytes_are_those_of_the_formula(bits: int) -> None:
     codes = -(-x.size * bits // 8)
     narrow = 1 if bits <= 8 else 2
     shape = 2 * 4
-    assert Affine(bits).encode(x).nbytes == codes + 4 + narrow + shape
-    assert Affine(bits, axis=1).encode(x).nbytes == codes + 10 * (4 + narrow) + shape
+    assert nbytes(Affine(bits).encode(x)) == codes + 4 + narrow + shape
+    assert nbytes(Affine(bits, axis=1).encode(x)) == codes + 10 * (4 + narrow) + shape
     symmetric = Affine(bits, symmetric=True, block=16).encode(x)
-    assert symmetric.nbytes == codes + 8 * 4 + shape
+    assert nbytes(symmetric) == codes + 8 * 4 + shape
 
 
 def test_six_decibels_a_bit() -> None:
@@ -101,6 +172,12 @@ def test_six_decibels_a_bit() -> None:
     found = [sqnr(x, Affine(b).round(x)) for b in range(5, 12)]
     np.testing.assert_allclose(np.diff(found), 20 * np.log10(2), atol=0.2)
     assert sqnr(x, x) == np.inf
+    tens = np.array([10.0, -10.0], np.float16)
+    assert sqnr(tens, tens - np.float16(1)) == pytest.approx(20)
+    large = np.full(3, 6e4, np.float16)  # whose squares overflow
+    assert sqnr(large, large / 2) == pytest.approx(20 * np.log10(2))
+    with pytest.raises(ValueError, match="x is zero everywhere: there is no signal"):
+        sqnr(np.zeros(3), np.ones(3))
 
 
 @pytest.mark.parametrize("symmetric", [False, True])
@@ -129,12 +206,36 @@ def test_the_best_range_is_the_best_of_those_tried() -> None:
     np.testing.assert_allclose([low[0, 0], high[0, 0]], [f * x.min(), f * x.max()])
 
 
+def test_a_far_outlier_is_cut_down_to_a_quarter() -> None:
+    """The sum of squares of the others is worth more than it."""
+    x = np.append(np.linspace(-1, 1, 10_001), 3.8)[None]
+    low, high = mse(x, 2, True)
+    assert high[0, 0] == -low[0, 0]
+    tried = [3.8 * f for f in np.linspace(1, 0.2, 81)]
+    errors = [np.sum((x - np.clip(np.rint(x / h), -1, 1) * h) ** 2) for h in tried]
+    best = tried[int(np.argmin(errors))]
+    assert high[0, 0] == pytest.approx(best)
+    assert best < 0.25 * 3.8
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -2.0])
+def test_lines_of_one_value_have_a_range(value: float) -> None:
+    low, high = mse(np.full((1, 5), value), 4, False)
+    assert (low[0, 0], high[0, 0]) == (min(value, 0), max(value, 0))
+
+
 def test_the_percentile_clips_what_is_far_out() -> None:
     x = np.concatenate([np.linspace(-1, 1, 10_000), [50.0]]).reshape(1, -1)
     low, high = percentile(x, 8, False)
     assert high[0, 0] < 1.01
     assert low[0, 0] > -1.01
     assert sqnr(x[:, :-1], Affine(8, range="percentile").round(x)[:, :-1]) > 40
+
+
+def test_the_percentile_clips_a_thousandth_at_each_end() -> None:
+    """Of 0, 1, ..., 1000 all below 999 and above 1 stay."""
+    low, high = percentile(np.arange(1001.0)[None] - 500, 8, False)
+    np.testing.assert_allclose([low[0, 0], high[0, 0]], [-499, 499])
 
 
 @pytest.mark.parametrize("name", RANGES)

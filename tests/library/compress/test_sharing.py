@@ -13,7 +13,7 @@ from scipy.cluster.vq import kmeans2
 from deepopt_lib import autodiff
 from deepopt_lib.autodiff import check_grads, value_and_grad
 from deepopt_lib.compress import Codebook, hash_places, k_means, spread, sum_shared, tie
-from deepopt_lib.core import Array, Params
+from deepopt_lib.core import Array, Params, nbytes
 from deepopt_lib.optim import sgd
 
 modest = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -129,6 +129,16 @@ def test_an_entry_halfway_counts_where_its_label_says() -> None:
     assert labels.tolist() == [0, 0, 0, 0, 1]
 
 
+def test_it_goes_on_until_nothing_moves() -> None:
+    """From a far start the centers need dozens of steps."""
+    values = np.geomspace(1, 1000, 400)
+    centers, labels = k_means(values, 6)
+    means = [values[labels == i].mean() for i in range(6)]
+    np.testing.assert_allclose(centers, means, rtol=1e-12)
+    early, _ = k_means(values, 6, iterations=10)
+    assert np.abs(early - centers).max() > 1
+
+
 def test_a_center_without_entries_stays() -> None:
     values = np.array([10.0, 10.25, 10.5, 11.0, 19.0, 19.5, 19.75, 20.0])
     centers, _ = k_means(values, 3)
@@ -147,14 +157,15 @@ def test_constant_and_one_valued_arrays(values: Any, k: int, start: str) -> None
 
 ONES = np.ones(3)
 BAD: list[tuple[Any, str]] = [
-    ((ONES, 4), r"k must be an int in \[1, 3\], the number of values, got 4"),
-    ((ONES, 0), r"k must be an int in \[1, 3\], .*, got 0"),
-    ((ONES, 2.0), r"k must be an int in \[1, 3\], .*, got 2.0"),
-    ((ONES, True), r"k must be an int in \[1, 3\], .*, got True"),
+    ((ONES, 4), r"k, the number of centers, must be an int in \[1, 3\], got 4"),
+    ((ONES, 0), r"k, .*, must be an int in \[1, 3\], got 0"),
+    ((ONES, 2.0), r"k, .*, must be an int in \[1, 3\], got 2.0"),
+    ((ONES, True), r"k, .*, must be an int in \[1, 3\], got True"),
     ((np.array([1.0, np.nan]), 1), "values has 1 entries that are NaN or infinite"),
     ((np.array([np.inf, np.nan]), 1), "values has 2 entries that are NaN or"),
     ((np.zeros((0, 3)), 1), r"values is empty: shape \(0, 3\)"),
     ((np.arange(3), 1), "values must be a floating-point array, got int64"),
+    ((ONES, 1, "linear", None, -1), "iterations must be an int >= 0, got -1"),
     ((ONES, 1, "middle"), r"start must be in .*'linear', .*, got 'middle'"),
     ((ONES, 1, "random"), "'random' with rng, got 'random'"),
 ]
@@ -180,7 +191,7 @@ def test_codebook(data: st.DataObject) -> None:
     code = codec.encode(x)
     y = codec.decode(code)
     assert code.packed.nbytes == -(-math.prod(shape) * bits // 8)
-    assert code.nbytes == code.packed.nbytes + 4 * 2**bits + 4 * len(shape)
+    assert nbytes(code) == code.packed.nbytes + 4 * 2**bits + 4 * len(shape)
     assert (y.shape, y.dtype) == (x.shape, x.dtype)
     assert set(y.ravel().tolist()) <= set(code.centers.tolist())
     distance = np.abs(x.ravel()[:, None].astype(float) - code.centers).min(axis=1)
@@ -191,7 +202,7 @@ def test_codebook(data: st.DataObject) -> None:
 def test_sixteen_bits() -> None:
     x = rng().standard_normal(2**16 + 5)
     code = Codebook(16).encode(x)
-    assert code.nbytes == 2 * x.size + 8 * 2**16 + 4
+    assert nbytes(code) == 2 * x.size + 8 * 2**16 + 4
     assert np.abs(Codebook(16).decode(code) - x).max() < 1e-3
 
 
@@ -208,6 +219,12 @@ def test_sum_shared_is_a_loop(dtype: Any) -> None:
         found = sum_shared(g, labels, 7)
         assert (found.shape, found.dtype) == ((7,), dtype)
         np.testing.assert_allclose(found, expected, rtol=1e-5 if g.itemsize < 8 else 0)
+
+
+@pytest.mark.parametrize("labels", [np.array([0, 3]), np.array([0]), np.array([-1, 0])])
+def test_labels_that_no_value_has(labels: Any) -> None:
+    with pytest.raises(ValueError, match=r"labels .* must be in \[0, 3\)"):
+        sum_shared(np.ones(2), labels, 3)
 
 
 def test_spread_and_its_gradient() -> None:
@@ -275,6 +292,12 @@ def test_buckets_out_of_bounds(buckets: Any) -> None:
     message = rf"buckets must be an int in \[1, 12\], got {buckets}"
     with pytest.raises(ValueError, match=message):
         hash_places((3, 4), buckets)
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, None])
+def test_seeds_are_counted_from_zero(seed: Any) -> None:
+    with pytest.raises(ValueError, match=rf"seed must be an int >= 0, got {seed}"):
+        hash_places((3, 4), 5, seed)
 
 
 # Tied parameters.

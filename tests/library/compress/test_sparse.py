@@ -119,7 +119,10 @@ BAD: list[tuple[Any, str]] = [
     (lambda: to_format(np.ones((2, 2)), "ELL"), "format must be one of .*, got 'ELL'"),
     (lambda: to_format(np.ones(4), "CSR"), r"W must have 2 axes, got shape \(4,\)"),
     (lambda: to_format(np.ones((4, 4)), "BSR", block=(3, 2)), "block .* not divide"),
-    (lambda: to_format(np.ones((4, 4)), "BSR", block=(0, 2)), "two positive ints"),
+    (
+        lambda: to_format(np.ones((4, 4)), "BSR", block=(0, 2)),
+        r"block\[0\] must be an int >= 1, got 0",
+    ),
     (lambda: to_format(np.full((2, 2), np.nan), "CSR"), "W has 4 entries that are NaN"),
     (lambda: to_format(np.zeros((0, 2)), "CSR"), r"W is empty: shape \(0, 2\)"),
     (
