@@ -7,6 +7,7 @@ predicts what a message takes. ``python -m deepopt_lib.parallel`` is the command
 """
 
 from deepopt_lib.parallel.cost_model import Link, ring_time, tree_time
+from deepopt_lib.parallel.errors import SharedError
 from deepopt_lib.parallel.exchange import (
     AllReduce,
     Exchange,
@@ -16,16 +17,18 @@ from deepopt_lib.parallel.exchange import (
 )
 from deepopt_lib.parallel.feedback import ErrorFeedback, encode_with_feedback
 from deepopt_lib.parallel.gradient_codes import ScaledSign, Signs, Top, TopK
-from deepopt_lib.parallel.loop import Run, fit
-from deepopt_lib.parallel.ranks import Ranks, SharedError, world
+from deepopt_lib.parallel.job import world
+from deepopt_lib.parallel.local_sgd import LocalSGD
+from deepopt_lib.parallel.loop import fit
+from deepopt_lib.parallel.ranks import Ranks
 from deepopt_lib.parallel.ring import ring_all_reduce
 from deepopt_lib.parallel.start import command, launch, report
 from deepopt_lib.parallel.strategies import (
     DataParallel,
-    LocalSGD,
     Strategy,
     StrategyState,
 )
+from deepopt_lib.parallel.worker import Run
 from deepopt_lib.parallel.zero import ZeRO1
 
 __all__ = [

@@ -6,8 +6,6 @@ The same command runs on one machine or, under the MPI of a cluster, on many.
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,15 +13,19 @@ from typing import Any
 import numpy as np
 
 from deepopt_lib import autodiff, data, nn, optim
-from deepopt_lib.core.files import checksum, write_bytes
+from deepopt_lib.core.files import checksum
 from deepopt_lib.core.tree import nbytes
 from deepopt_lib.core.types import Params
 from deepopt_lib.optim import recipes
+from deepopt_lib.parallel.errors import SharedError
 from deepopt_lib.parallel.exchange import AllReduce, Exchange, Gathered, PowerSGD
 from deepopt_lib.parallel.gradient_codes import ScaledSign, TopK
-from deepopt_lib.parallel.loop import Run, fit
-from deepopt_lib.parallel.ranks import Ranks, SharedError, world
-from deepopt_lib.parallel.strategies import DataParallel, LocalSGD, Strategy
+from deepopt_lib.parallel.job import check_place, run_command, write_report
+from deepopt_lib.parallel.local_sgd import LocalSGD
+from deepopt_lib.parallel.loop import fit
+from deepopt_lib.parallel.ranks import Ranks
+from deepopt_lib.parallel.strategies import DataParallel, Strategy
+from deepopt_lib.parallel.worker import Run
 from deepopt_lib.parallel.zero import ZeRO1
 
 __all__ = ["main"]
@@ -43,6 +45,9 @@ DATA: dict[str, Callable[[], data.Split]] = {
 }
 
 
+SENT = "bytes a rank by the ring formula"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command on this rank; return 0, or 2 after a sentence on what is wrong.
 
@@ -50,24 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     forever.
     """
     options = _parser().parse_args(argv)
-    try:
-        ranks = world()
-    except ImportError as error:
-        print(f"deepopt_lib.parallel: {error}", file=sys.stderr)
-        return 2
-    try:
-        _train(options, ranks)
-    except SharedError as error:
-        if ranks.rank == 0:
-            print(f"deepopt_lib.parallel: {error}", file=sys.stderr, flush=True)
-        return 2
-    except BaseException as error:
-        what = f"{type(error).__name__}: {error}"
-        place = f"rank {ranks.rank} of {ranks.size}"
-        print(f"deepopt_lib.parallel: {place}: {what}", file=sys.stderr, flush=True)
-        ranks.comm.Abort(1)
-        raise
-    return 0
+    return run_command("deepopt_lib.parallel", lambda ranks: _train(options, ranks))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--local-steps", type=int, default=1, help="local SGD: steps between averages")
     add("--checkpoint", help="a safetensors file: written, and taken up if it exists")
     add("--every", type=int, default=100, help="steps between two checkpoints")
-    add("--report", help="a JSON file for what rank 0 measured")
+    add("--report", help="a JSON file for what rank 0 can tell")
     return parser
 
 
@@ -103,6 +91,7 @@ def _train(options: argparse.Namespace, ranks: Ranks) -> None:
     split = ranks.together(DATA[options.data])
     if options.checkpoint and len(options.seed) > 1:
         raise SharedError(f"one checkpoint is of one seed, got {options.seed}")
+    check_place(ranks, options.report)
     runs = []
     for seed in options.seed:
         start = time.perf_counter()
@@ -113,12 +102,12 @@ def _train(options: argparse.Namespace, ranks: Ranks) -> None:
         for said in runs:
             print(
                 f"ranks {ranks.size}, seed {said['seed']}: test accuracy "
-                f"{said['accuracy'][-1]:.2%}, {said['sent']:,.0f} bytes sent a rank, "
+                f"{said['accuracy'][-1]:.2%}, {said['sent']:,.0f} {SENT}, "
                 f"{max(said['state_bytes']):,} bytes of state, params {said['params']}"
             )
-    text = json.dumps({"ranks": ranks.size, "runs": runs}).encode()
     if options.report:
-        ranks.together(lambda: _write(options.report, text, ranks.rank))
+        told = {"ranks": ranks.size, "sent is": SENT, "runs": runs}
+        write_report(ranks, options.report, told)
 
 
 def _strategy(options: argparse.Namespace) -> Strategy:
@@ -178,13 +167,8 @@ def _fit(
     )
 
 
-def _write(path: str, text: bytes, rank: int) -> None:
-    if rank == 0:
-        write_bytes(path, text)
-
-
 def _report(run: Run, ranks: Ranks, seed: int, seconds: float) -> dict[str, Any]:
-    held = ranks.texts(str(run.state.nbytes))
+    held = ranks.all_gather_texts(str(nbytes(run.state.optimizer.rules)))
     return {
         "seed": seed,
         "accuracy": run.metric("accuracy").tolist(),

@@ -1,7 +1,7 @@
-"""What messages cost: the alpha-beta model, and a command that measures it.
+"""What messages cost: the alpha-beta model.
 
 A message of m bytes takes ``alpha + beta*m`` seconds: alpha to start it, beta a byte.
-``mpiexec -n 4 python -m deepopt_lib.alphabeta`` times all-reduces on this machine.
+``mpiexec -n 4 python -m deepopt_lib.parallel.measure`` times all-reduces.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deepopt_lib.core.checks import is_int, is_number
+from deepopt_lib.core.checks import check_int, check_number
 from deepopt_lib.core.types import Array
 
 __all__ = ["Link", "ring_time", "tree_time"]
@@ -54,8 +54,8 @@ class Link:
     @classmethod
     def line(cls, alpha: float, beta: float) -> Link:
         """Return the link with one alpha (seconds) and one beta (seconds a byte)."""
-        if not all(is_number(v) and v > 0 for v in (alpha, beta)):
-            raise ValueError(f"alpha and beta must be > 0, got {alpha!r} and {beta!r}")
+        alpha = check_number("alpha", alpha, 0, ends="()")
+        beta = check_number("beta", beta, 0, ends="()")
         return cls((0.0, 1e9), (alpha, alpha + 1e9 * beta))
 
     def __call__(self, m: ArrayLike) -> Array:
@@ -79,7 +79,7 @@ def ring_time(link: Link, nbytes: ArrayLike, n: int) -> Array:
     ValueError
         If ``n`` is not an int >= 1.
     """
-    n = _ranks(n)
+    n = check_int("n", n)
     return np.asarray(2 * (n - 1) * link(np.asarray(nbytes) / n))
 
 
@@ -95,12 +95,6 @@ def tree_time(link: Link, nbytes: ArrayLike, n: int) -> Array:
     ValueError
         If ``n`` is not an int >= 1.
     """
-    rounds = int(np.ceil(np.log2(_ranks(n))))
+    rounds = int(np.ceil(np.log2(check_int("n", n))))
     parts = [link(np.asarray(nbytes) / 2**k) for k in range(1, rounds + 1)]
     return np.asarray(2 * sum(parts, np.zeros(np.shape(nbytes))))
-
-
-def _ranks(n: int) -> int:
-    if not is_int(n) or n < 1:
-        raise ValueError(f"the number of ranks must be an int >= 1, got {n!r}")
-    return int(n)

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from deepopt_lib.compress.codec import check_codec
-from deepopt_lib.core.checks import is_int
+from deepopt_lib.core.checks import check_bool, check_int
 from deepopt_lib.core.tree import ravel, unravel
 from deepopt_lib.core.types import Array, Codec, Grads, Params
 from deepopt_lib.parallel.feedback import encode_with_feedback
@@ -75,7 +75,7 @@ class Gathered:
     def __post_init__(self) -> None:
         """Check the parts."""
         check_codec("Gathered.codec", self.codec)
-        _check_feedback("Gathered", self.feedback)
+        check_bool("Gathered.feedback", self.feedback)
 
     def init(self, params: Params, /) -> ExchangeState:
         """Return an error of zero for every matrix."""
@@ -91,7 +91,7 @@ class Gathered:
         coded = {
             k: encode_with_feedback(self.codec, grads[k], e) for k, e in s.error.items()
         }
-        everyone = ranks.gather(
+        everyone = ranks.all_gather_arrays(
             [part for code, _, _ in coded.values() for part in code]
         )
         parts = [iter(arrays) for arrays in everyone]  # one message for all matrices
@@ -130,11 +130,9 @@ class PowerSGD:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        if not is_int(self.rank) or self.rank < 1:
-            raise ValueError(f"PowerSGD.rank must be an int >= 1, got {self.rank!r}")
-        if not is_int(self.seed) or self.seed < 0:
-            raise ValueError(f"PowerSGD.seed must be an int >= 0, got {self.seed!r}")
-        _check_feedback("PowerSGD", self.feedback)
+        object.__setattr__(self, "rank", check_int("PowerSGD.rank", self.rank))
+        object.__setattr__(self, "seed", check_int("PowerSGD.seed", self.seed, 0))
+        check_bool("PowerSGD.feedback", self.feedback)
 
     def init(self, params: Params, /) -> ExchangeState:
         """Return errors of zero, and a random Q (n, r) for each matrix."""
@@ -166,13 +164,8 @@ class PowerSGD:
 
 
 def _exact_mean(grads: Grads, ranks: Ranks) -> Grads:
-    return unravel(ranks.mean(ravel(grads)[0]), grads) if grads else {}
+    return unravel(ranks.all_reduce_mean(ravel(grads)[0]), grads) if grads else {}
 
 
 def _matrix(w: Array) -> Array:
     return w.reshape(-1, w.shape[-1])
-
-
-def _check_feedback(name: str, feedback: object) -> None:
-    if not isinstance(feedback, bool):
-        raise ValueError(f"{name}.feedback must be a bool, got {feedback!r}")

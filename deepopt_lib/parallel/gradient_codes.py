@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deepopt_lib.compress.codec import Coder, shape_of
-from deepopt_lib.core.checks import check_array, is_number
-from deepopt_lib.core.tree import nbytes
+from deepopt_lib.compress.codec import BaseCodec, shape_of
+from deepopt_lib.core.checks import check_array, check_number
 from deepopt_lib.core.types import Array
 
 __all__ = ["ScaledSign", "Signs", "Top", "TopK"]
@@ -24,14 +23,9 @@ class Top(NamedTuple):
     places: NDArray[np.uint32]  # (k,), ascending
     shape: NDArray[np.int32]
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all parts."""
-        return nbytes(tuple(self))
-
 
 @dataclass(frozen=True)
-class TopK(Coder):
+class TopK(BaseCodec):
     """Keep the share ``keep`` of the entries that is largest in magnitude.
 
     Aji and Heafield (2017), Lin et al. (2018): k = ceil(keep*n) values and their
@@ -47,8 +41,8 @@ class TopK(Coder):
 
     def __post_init__(self) -> None:
         """Check the share."""
-        if not (is_number(self.keep) and 0 < self.keep <= 1):
-            raise ValueError(f"TopK.keep must be in (0, 1], got {self.keep!r}")
+        keep = check_number("TopK.keep", self.keep, 0, 1, "(]")
+        object.__setattr__(self, "keep", keep)
 
     def encode(self, x: Array, /) -> Top:
         """Return the k largest entries of ``x``, any shape."""
@@ -72,14 +66,9 @@ class Signs(NamedTuple):
     scale: Array  # (1,)
     shape: NDArray[np.int32]
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all parts."""
-        return nbytes(tuple(self))
-
 
 @dataclass(frozen=True)
-class ScaledSign(Coder):
+class ScaledSign(BaseCodec):
     """Keep the signs and the mean magnitude: ``sign(x) * mean(|x|)``.
 
     Karimireddy et al. (2019), equation (2): one bit an entry; a zero counts as

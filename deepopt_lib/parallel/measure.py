@@ -1,4 +1,7 @@
-"""Measure what messages cost: ``mpiexec -n 4 python -m deepopt_lib.parallel.measure``."""
+"""Measure what messages cost: ``mpiexec -n 4 python -m deepopt_lib.parallel.measure``.
+
+Times all-reduces of this machine, for `deepopt_lib.parallel.Link`.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from deepopt_lib.core.files import write_bytes
+from deepopt_lib.core.checks import check_int, check_number
 from deepopt_lib.core.types import Array
-from deepopt_lib.parallel.ranks import world
+from deepopt_lib.parallel.job import check_place, run_command, write_report
+from deepopt_lib.parallel.ranks import Ranks
 from deepopt_lib.parallel.ring import ring_all_reduce
 
 __all__ = ["main", "measure"]
+
+MOST = 2**31 - 8  # bytes of a message whose count MPI holds in 32 bits
 
 
 def measure(comm: Any, sizes: Sequence[int], seconds: float) -> dict[str, list[float]]:
@@ -32,11 +38,11 @@ def measure(comm: Any, sizes: Sequence[int], seconds: float) -> dict[str, list[f
         "ring": lambda x, y: ring_all_reduce(comm, x),
         "mpi": comm.Allreduce,
     }
-    arrays = {s: (np.ones(s // 8), np.empty(s // 8)) for s in sizes}
+    arrays = [(np.ones(s // 8), np.empty(s // 8)) for s in sizes]
     times: dict[str, list[list[float]]] = {way: [[] for _ in sizes] for way in ways}
     rounds, end, go_on = 0, time.perf_counter() + seconds, np.ones(1)
     while go_on[0]:  # interleaved, so that a slow moment meets all sizes alike
-        for i, (x, y) in enumerate(arrays.values()):
+        for i, (x, y) in enumerate(arrays):
             for way, call in ways.items():
                 for _ in range(max(2, min(20, 1_000_000 // x.nbytes))):
                     comm.Barrier()
@@ -57,25 +63,51 @@ def _slowest(comm: Any, seconds: list[float]) -> float:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure on all ranks; print a line of JSON, or write it to a file."""
-    parser = argparse.ArgumentParser("alphabeta", description=main.__doc__)
-    parser.add_argument("--least", type=int, default=8192, help="bytes (8192)")
-    parser.add_argument("--decades", type=float, default=3.0, help="beyond (3)")
-    parser.add_argument("--sizes", type=int, default=21, help="how many (21)")
-    parser.add_argument("--seconds", type=float, default=5.0, help="to measure (5)")
-    parser.add_argument("--report", help="a file for the JSON")
-    options = parser.parse_args(argv)
-    ranks = world()
-    spread = np.geomspace(1.0, 10**options.decades, options.sizes)
-    sizes = [8 * round(options.least * factor / 8) for factor in spread]
+    """Measure on all ranks; print a line of JSON, or write it to a file.
+
+    Returns 0, or 2 after a sentence on what is wrong.
+    """
+    options = _parser().parse_args(argv)
+    return run_command(
+        "deepopt_lib.parallel.measure", lambda ranks: _measure(options, ranks)
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m deepopt_lib.parallel.measure",
+        description="Time all-reduces on all ranks that mpiexec -n N has started.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--least", type=int, default=8192, help="bytes of a message")
+    parser.add_argument("--decades", type=float, default=3.0, help="up from there")
+    parser.add_argument("--sizes", type=int, default=21, help="how many sizes")
+    parser.add_argument("--seconds", type=float, default=5.0, help="to measure")
+    parser.add_argument("--report", help="a JSON file; else it is printed")
+    return parser
+
+
+def _measure(options: argparse.Namespace, ranks: Ranks) -> None:
+    sizes = ranks.together(lambda: _sizes(options))
+    check_place(ranks, options.report)
     found = measure(ranks.comm, sizes, options.seconds)
     sent = [ring_all_reduce(ranks.comm, np.ones(s // 8))[1] for s in sizes]
-    text = json.dumps({"ranks": ranks.size, "sizes": sizes, "sent": sent, **found})
-    if ranks.rank == 0 and options.report:
-        write_bytes(options.report, text.encode())
+    told = {"ranks": ranks.size, "sizes": sizes, "sent": sent, **found}
+    if options.report:
+        write_report(ranks, options.report, told)
     elif ranks.rank == 0:
-        print(text)
-    return 0
+        print(json.dumps(told))
+
+
+def _sizes(options: argparse.Namespace) -> list[int]:
+    """Return the sizes in bytes of whole float64, evenly spaced on a log scale."""
+    least = check_int("--least", options.least, 8, MOST)
+    decades = check_number("--decades", options.decades, 0, 9)
+    check_number("--seconds", options.seconds, 0)
+    spread = np.geomspace(1.0, 10**decades, check_int("--sizes", options.sizes))
+    sizes = [8 * round(least * factor / 8) for factor in spread.tolist()]
+    check_int("the largest message", sizes[-1], 8, MOST)
+    return sizes
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from deepopt_lib.core.checks import is_int
-from deepopt_lib.parallel.ranks import MISSING
+from deepopt_lib.core.checks import check_int
+from deepopt_lib.parallel.errors import MISSING
 
 __all__ = ["command", "launch", "report"]
 
@@ -28,10 +28,9 @@ def command(n: int, module: str, *arguments: object) -> list[str]:
     ValueError
         If ``n`` is not an int >= 1.
     FileNotFoundError
-        If there is no ``mpiexec``; the sentence names the extra.
+        If there is no ``mpiexec``; the sentence says what brings it.
     """
-    if not is_int(n) or n < 1:
-        raise ValueError(f"n must be an int >= 1, got {n!r}")
+    n = check_int("n", n)
     beside = Path(sys.executable).parent
     mpiexec = shutil.which("mpiexec", path=str(beside)) or shutil.which("mpiexec")
     if mpiexec is None:
@@ -83,5 +82,5 @@ def report(n: int, module: str, *arguments: object, timeout: float = 60.0) -> An
 
 def _path() -> str:
     """Return a path on which the ranks find this very library."""
-    parts = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    parts = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     return os.pathsep.join(filter(None, parts))

@@ -1,18 +1,23 @@
-"""When the ranks talk: data-parallel steps, or local steps with averages between."""
+"""When the ranks talk: what every strategy does, and steps by averaged gradients."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-from deepopt_lib.core.checks import is_int
-from deepopt_lib.core.tree import flatten, nbytes, ravel, unflatten, unravel
+from numpy.typing import NDArray
+
 from deepopt_lib.core.types import Grads, Params
 from deepopt_lib.optim.optimizer import Optimizer, OptimizerState
 from deepopt_lib.parallel.exchange import AllReduce, Exchange, ExchangeState
-from deepopt_lib.parallel.ranks import Ranks, SharedError
+from deepopt_lib.parallel.ranks import Ranks
 
-__all__ = ["DataParallel", "LocalSGD", "Strategy", "StrategyState"]
+__all__ = ["DataParallel", "Strategy", "StrategyState"]
+
+Own = Mapping[tuple[str, str], NDArray[Any]]
+"""Arrays of one rank alone, by what they are and by name: ``("error", "layer1.W")``."""
 
 
 class StrategyState(NamedTuple):
@@ -22,50 +27,70 @@ class StrategyState(NamedTuple):
     optimizer: OptimizerState
     exchange: ExchangeState = ExchangeState({}, {})
 
+
+class Strategy(ABC):
+    """Base of the ways to train with several ranks.
+
+    What takes `Ranks` is called by all of them. As written here, the ranks are alike
+    after each step, and each of them holds the whole state.
+
+    Attributes
+    ----------
+    optimizer : Optimizer
+        What steps.
+    """
+
+    optimizer: Optimizer
+
     @property
-    def nbytes(self) -> int:
-        """Bytes of the optimizer's state that this rank holds."""
-        return sum(nbytes(flatten(s)) for s in self.optimizer.rules.values())
-
-
-class Strategy(Protocol):
-    """A way to train with several ranks. Every method is called by all of them."""
-
-    @property
-    def optimizer(self) -> Optimizer:
-        """What steps."""
-        ...
-
-    @property
+    @abstractmethod
     def sends(self) -> str:
         """What the ranks send each other: what a resumed run must not change."""
-        ...
 
+    @abstractmethod
     def init(self, params: Params, ranks: Ranks, /) -> StrategyState:
         """Return the state before the first step."""
-        ...
 
+    @abstractmethod
     def step(
         self, grads: Grads, s: StrategyState, params: Params, ranks: Ranks, /
     ) -> tuple[Params, StrategyState]:
         """Take one step by the gradients of this rank's own samples."""
-        ...
+
+    def meet(
+        self, params: Params, s: StrategyState, ranks: Ranks, /
+    ) -> tuple[Params, StrategyState]:
+        """Return what the run stands for: parameters and state alike on every rank."""
+        return params, s
 
     def collect(
         self, s: StrategyState, params: Params, ranks: Ranks, /
     ) -> OptimizerState:
-        """Return the optimizer's whole state, as one process would have it."""
-        ...
+        """Return the optimizer's whole state of ranks that have met.
+
+        It is the state that one process would have.
+        """
+        return s.optimizer
 
     def divide(
         self, whole: OptimizerState, params: Params, ranks: Ranks, /
     ) -> OptimizerState:
         """Return this rank's part of the optimizer's whole state."""
-        ...
+        return whole
+
+    def own(self, params: Params, s: StrategyState, /) -> Own:
+        """Return what only this rank has, as far as `collect` does not have it."""
+        return {}
+
+    def with_own(
+        self, params: Params, s: StrategyState, own: Own, /
+    ) -> tuple[Params, StrategyState]:
+        """Put what `own` has returned back in its place."""
+        return params, s
 
 
 @dataclass(frozen=True)
-class DataParallel:
+class DataParallel(Strategy):
     """Everyone holds everything; the gradients are averaged before each step."""
 
     optimizer: Optimizer
@@ -88,92 +113,13 @@ class DataParallel:
         params, state = self.optimizer.step(grads, s.optimizer, params)
         return params, StrategyState(state.t, state, exchange)
 
-    def collect(
-        self, s: StrategyState, params: Params, ranks: Ranks, /
-    ) -> OptimizerState:
-        """Return the state, which everyone has."""
-        return s.optimizer
+    def own(self, params: Params, s: StrategyState, /) -> Own:
+        """Return the exchange's errors."""
+        return {("error", k): e for k, e in s.exchange.error.items()}
 
-    def divide(
-        self, whole: OptimizerState, params: Params, ranks: Ranks, /
-    ) -> OptimizerState:
-        """Return the state, which everyone has."""
-        return whole
-
-
-@dataclass(frozen=True)
-class LocalSGD:
-    """Everyone steps alone; after every ``period`` steps parameters are averaged.
-
-    Stich (2019), Algorithm 1. The optimizer's state is averaged with them, so that at
-    these steps, as in any other strategy, all ranks are alike.
-
-    Raises
-    ------
-    ValueError
-        If ``period`` is not an int >= 1.
-    """
-
-    optimizer: Optimizer
-    period: int = 8
-
-    def __post_init__(self) -> None:
-        """Check the period."""
-        if not is_int(self.period) or self.period < 1:
-            raise ValueError(f"LocalSGD.period must be >= 1, got {self.period!r}")
-
-    @property
-    def sends(self) -> str:
-        """Averages, this often."""
-        return f"averages after {self.period} steps"
-
-    def init(self, params: Params, ranks: Ranks, /) -> StrategyState:
-        """Return the optimizer's state."""
-        return StrategyState(0, self.optimizer.init(params))
-
-    def step(
-        self, grads: Grads, s: StrategyState, params: Params, ranks: Ranks, /
+    def with_own(
+        self, params: Params, s: StrategyState, own: Own, /
     ) -> tuple[Params, StrategyState]:
-        """Step; average if it is time."""
-        params, state = self.optimizer.step(grads, s.optimizer, params)
-        if state.t % self.period == 0:
-            params, state = _averaged(params, state, ranks)
-        return params, StrategyState(state.t, state)
-
-    def collect(
-        self, s: StrategyState, params: Params, ranks: Ranks, /
-    ) -> OptimizerState:
-        """Return the state, alike on all ranks after a step that averages.
-
-        Raises
-        ------
-        SharedError
-            If the ranks have gone apart since they were last averaged.
-        """
-        if s.t % self.period and ranks.size > 1:
-            raise SharedError(
-                f"step {s.t} is between two averages of local SGD: save after a "
-                f"multiple of {self.period}"
-            )
-        return s.optimizer
-
-    def divide(
-        self, whole: OptimizerState, params: Params, ranks: Ranks, /
-    ) -> OptimizerState:
-        """Return the state, which everyone has."""
-        return whole
-
-
-def _averaged(
-    params: Params, state: OptimizerState, ranks: Ranks
-) -> tuple[Params, OptimizerState]:
-    """Average parameters and state over the ranks in one message."""
-    parts = {f"w {k}": w for k, w in params.items()}
-    for k, s in state.rules.items():
-        parts |= {f"s {k} {i}": a for i, a in enumerate(flatten(s))}
-    mean = unravel(ranks.mean(ravel(parts)[0]), parts)
-    rules = {
-        k: unflatten(s, (mean[f"s {k} {i}"] for i in range(len(flatten(s)))))
-        for k, s in state.rules.items()
-    }
-    return {k: mean[f"w {k}"] for k in params}, OptimizerState(state.t, rules)
+        """Put the errors back."""
+        error = {k: e for (_, k), e in own.items()}
+        return params, s._replace(exchange=s.exchange._replace(error=error))

@@ -8,13 +8,13 @@ from deepopt_lib.core.tree import flatten, ravel, unflatten, unravel
 from deepopt_lib.core.types import Array, Grads, Params, State
 from deepopt_lib.optim.optimizer import Optimizer, OptimizerState
 from deepopt_lib.parallel.ranks import Ranks
-from deepopt_lib.parallel.strategies import StrategyState
+from deepopt_lib.parallel.strategies import Strategy, StrategyState
 
 __all__ = ["ZeRO1"]
 
 
 @dataclass(frozen=True)
-class ZeRO1:
+class ZeRO1(Strategy):
     """Everyone steps a part of the parameters, and holds the state of that part alone.
 
     Rajbhandari et al. (2020), stage 1 (P_os): the gradients are reduce-scattered, the
@@ -50,9 +50,9 @@ class ZeRO1:
         self, grads: Grads, s: StrategyState, params: Params, ranks: Ranks, /
     ) -> tuple[Params, StrategyState]:
         """Reduce-scatter, step one's own part, all-gather."""
-        g = {"part": ranks.mean_part(ravel(grads)[0])}
+        g = {"part": ranks.reduce_scatter_mean(ravel(grads)[0])}
         new, state = self.optimizer.step(g, s.optimizer, self._part(params, ranks))
-        params = unravel(ranks.join(new["part"]), params)
+        params = unravel(ranks.all_gather_v(new["part"]), params)
         return params, StrategyState(state.t, state)
 
     def collect(
@@ -60,7 +60,7 @@ class ZeRO1:
     ) -> OptimizerState:
         """Join the parts of the state and give them the names of the parameters."""
         mine = s.optimizer.rules["part"]
-        whole = [unravel(ranks.join(a), params) for a in flatten(mine)]
+        whole = [unravel(ranks.all_gather_v(a), params) for a in flatten(mine)]
         return OptimizerState(
             s.t, {k: unflatten(mine, (each[k] for each in whole)) for k in params}
         )

@@ -6,7 +6,8 @@ bits. `descend` does it for a `Problem`, whose minimum is known.
 """
 
 from deepopt_lib.training.history import History
-from deepopt_lib.training.loop import batches, descend, fit
+from deepopt_lib.training.loop import descend, fit
+from deepopt_lib.training.plan import batches
 from deepopt_lib.training.problems import (
     Problem,
     beale,

@@ -10,19 +10,19 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deepopt_lib import core
-from deepopt_lib.core.files import Arrays
-from deepopt_lib.core.types import Params, State
+from deepopt_lib.core.files import Arrays, read_arrays, write_arrays
+from deepopt_lib.core.tree import named_leaves, unflatten
+from deepopt_lib.core.types import Params
 from deepopt_lib.optim.optimizer import Optimizer, OptimizerState
 
-__all__ = ["get_generator", "load", "save", "set_generator"]
+__all__ = ["get_generator", "identity", "load", "printed", "save", "set_generator"]
 
 
 def save(
@@ -56,15 +56,16 @@ def save(
     """
     extras = extras or {}
     tensors = {k: v for k, v in extras.items() if isinstance(v, np.ndarray)}
-    arrays = _named(params, state, tensors)
+    tree = {"params": params, "state": state.rules, "extras": tensors}
+    arrays = _named(tree)
     note = {
         "t": state.t,
         "rng": get_generator(rng),
-        "same": {**_identity(optimizer, state.t, rng), **(same or {})},
+        "same": {**identity(optimizer, state.t, rng), **(same or {})},
         "axes": {k: _axes(a) for k, a in arrays.items() if not a.flags.c_contiguous},
         "extras": {k: v for k, v in extras.items() if k not in tensors},
     }
-    core.write_arrays(os.fspath(path), arrays, json.dumps(note, default=_plain))
+    write_arrays(os.fspath(path), arrays, json.dumps(note, default=_plain))
 
 
 def load(
@@ -89,13 +90,14 @@ def load(
     OSError
         If there is no such file or it cannot be read.
     """
-    arrays, text = core.read_arrays(os.fspath(path))
+    arrays, text = read_arrays(os.fspath(path))
     note = json.loads(text)
     extras = {k[7:]: arrays.pop(k) for k in list(arrays) if k.startswith("extras/")}
-    like = optimizer.init(params)
+    like = {"params": params, "state": optimizer.init(params).rules}
+    wanted = _named(like)
     now = {
-        **_identity(optimizer, note["t"], rng),
-        **_kinds(_named(params, like, {})),
+        **identity(optimizer, note["t"], rng),
+        **_kinds(wanted),
         **(same or {}),
     }
     then = {**note["same"], **_kinds(arrays)}
@@ -108,10 +110,10 @@ def load(
     for k, axes in note["axes"].items():
         if k in arrays:
             arrays[k] = arrays[k].transpose(axes).copy().transpose(np.argsort(axes))
-    new = {k: arrays[f"params/{k}"] for k in params}
-    rules = {k: _restore(f"state/{k}", s, arrays) for k, s in like.rules.items()}
+    found = unflatten(like, (arrays[name] for name in wanted))
     set_generator(rng, note["rng"])
-    return new, OptimizerState(note["t"], rules), {**note["extras"], **extras}
+    state = OptimizerState(note["t"], found["state"])
+    return found["params"], state, {**note["extras"], **extras}
 
 
 def get_generator(rng: np.random.Generator) -> Any:
@@ -141,54 +143,33 @@ def _axes(a: NDArray[Any]) -> list[int]:
     return sorted(range(a.ndim), key=lambda i: -abs(a.strides[i]))
 
 
-def _identity(optimizer: Optimizer, t: int, rng: np.random.Generator) -> dict[str, Any]:
+def identity(optimizer: Optimizer, t: int, rng: np.random.Generator) -> dict[str, Any]:
     """Say what an optimizer is: its rules as they print, and its rates up to t."""
     said: dict[str, Any] = {"optimizer": type(optimizer).__name__}
     for f in fields(optimizer):
         if f.name != "lr" and f.repr:
             value = getattr(optimizer, f.name)
             each = value if isinstance(value, dict) else {"": value}
-            said |= {f"{f.name} {k}".rstrip(): _printed(v) for k, v in each.items()}
+            said |= {f"{f.name} {k}".rstrip(): printed(v) for k, v in each.items()}
     steps = sorted({1, max(t, 1), *(2**i for i in range(t.bit_length()))})
     rates = {f"lr({i})": optimizer.lr_at(i) for i in steps}
     return {**said, **rates, "rng": type(rng.bit_generator).__name__}
 
 
-def _printed(value: Any) -> str:
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))  # an address says nothing
+def printed(value: Any) -> str:
+    """Return what a value prints as, without addresses: they say nothing."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
-def _named(
-    params: Params, state: OptimizerState, extras: Arrays
-) -> dict[str, NDArray[Any]]:
-    pairs = [
-        *((f"params/{k}", w) for k, w in params.items()),
-        *(pair for k, s in state.rules.items() for pair in _leaves(f"state/{k}", s)),
-        *((f"extras/{k}", a) for k, a in extras.items()),
-    ]
+def _named(tree: Any) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a tree by their names in a file: the paths to them."""
+    pairs = list(named_leaves(tree))
     named = dict(pairs)
     if len(named) < len(pairs):
         names = [name for name, _ in pairs]
         twice = sorted({name for name in names if names.count(name) > 1})
         raise ValueError(f"two arrays would have one name in the file: {twice}")
     return named
-
-
-def _leaves(name: str, state: State) -> Iterator[tuple[str, NDArray[Any]]]:
-    if isinstance(state, tuple):
-        for i, part in enumerate(state):
-            yield from _leaves(f"{name}/{i}", part)
-    elif isinstance(state, np.ndarray | np.generic):  # of a 0-d array: a scalar
-        yield name, np.asarray(state)
-    elif state is not None:
-        raise ValueError(f"{name} must be an array or a tuple of them, got {state!r}")
-
-
-def _restore(name: str, like: State, arrays: Arrays) -> State:
-    if isinstance(like, tuple):
-        parts = [_restore(f"{name}/{i}", s, arrays) for i, s in enumerate(like)]
-        return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
-    return None if like is None else arrays[name]
 
 
 def _kinds(arrays: Arrays) -> dict[str, str]:

@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from deepopt_lib.autodiff.backward import value_and_grad
-from deepopt_lib.core.checks import is_int
-from deepopt_lib.core.tree import ravel
+from deepopt_lib.core.checks import check_bool, check_int, check_number
 from deepopt_lib.core.types import Array, Grads, Params
 from deepopt_lib.optim.optimizer import Optimizer
 from deepopt_lib.training.history import History
+from deepopt_lib.training.plan import Indices, Plan
 from deepopt_lib.training.problems import Problem
 from deepopt_lib.training.resume import Keeper
+from deepopt_lib.training.worker import InPlaceWorker, Worker
 
-__all__ = ["batches", "descend", "fit"]
+__all__ = ["descend", "fit", "train"]
 
-
-def batches(
-    n: int, batch_size: int, rng: np.random.Generator
-) -> Iterator[NDArray[np.int64]]:
-    """Yield the indices 0 .. n-1 once each, in random order, ``batch_size`` at a time.
-
-    The last batch is smaller when ``batch_size`` does not divide ``n``.
-
-    Raises
-    ------
-    ValueError
-        If ``batch_size`` is not between 1 and ``n``.
-    """
-    if not is_int(batch_size) or not 1 <= batch_size <= n:
-        raise ValueError(f"batch_size must be an int in [1, {n}], got {batch_size!r}")
-    order = rng.permutation(n)
-    return (order[i : i + batch_size] for i in range(0, n, batch_size))
+Evaluate = Callable[[Params], dict[str, float]]
+Run = TypeVar("Run", bound=History)
 
 
 def fit(
@@ -52,10 +35,11 @@ def fit(
     epochs: int,
     batch_size: int,
     rng: np.random.Generator,
-    evaluate: Callable[[Params], dict[str, float]] | None = None,
+    evaluate: Evaluate | None = None,
     transform: Callable[[Grads], Grads] = lambda grads: grads,
     checkpoint: str | os.PathLike[str] | None = None,
     every: int = 1000,
+    in_place: bool = False,
 ) -> History:
     """Train for ``epochs`` passes over (x, y) and return the `History`.
 
@@ -82,6 +66,9 @@ def fit(
         must be the same, and draw from ``rng`` alone. More epochs prolong a run.
     every : int
         Steps between two checkpoints.
+    in_place : bool
+        Step by `deepopt_lib.optim.InPlace`, which writes over buffers of its own
+        instead of making new arrays; ``evaluate`` sees read-only views of them.
 
     Raises
     ------
@@ -91,35 +78,62 @@ def fit(
     OSError
         If ``checkpoint`` cannot be read or written.
     """
-    if not is_int(epochs) or epochs < 0:
-        raise ValueError(f"epochs must be an int >= 0, got {epochs!r}")
-    if len(x) != len(y):
-        raise ValueError(f"x and y differ in length: {len(x)} and {len(y)}")
-    shuffled = partial(batches, len(x), batch_size)
-    shuffled(np.random.default_rng(0))  # checks batch_size
-    length = math.ceil(len(x) / batch_size)  # of an epoch, in steps
-    same = {"samples": len(x), "batch_size": batch_size, "evaluate": bool(evaluate)}
-    gradient = value_and_grad(loss)
-    if optimizer.fused:  # it writes over what it is given, best over one array
-        params = ravel(params)[1]
-    run = History(params, optimizer.init(params))
-    keeper = Keeper(checkpoint, every, optimizer, rng)
-    keeper.resume(run, epochs * length, same, {"x": x, "y": y})
-    done = run.state.t // length
+    plan = Plan.of(x, y, batch_size, epochs)
+    kind = InPlaceWorker if check_bool("in_place", in_place) else Worker
+    worker = kind(optimizer)
+    keeper = Keeper(checkpoint, every, worker, rng)
+    run = worker.start(params)
+    keeper.resume(run, plan, evaluate is not None, {"x": x, "y": y})
+    value_and_grads = value_and_grad(loss)
+
+    def gradient(run: History, i: Indices) -> tuple[float, Grads]:
+        value, grads = value_and_grads(run.params, x[i], y[i])
+        return value, transform(grads)
+
+    return train(run, gradient, worker, plan, keeper, evaluate)
+
+
+def train(
+    run: Run,
+    gradient: Callable[[Run, Indices], tuple[float, Grads]],
+    worker: Worker,
+    plan: Plan,
+    keeper: Keeper,
+    evaluate: Evaluate | None,
+    silent: bool = False,
+) -> Run:
+    """Go on with ``run`` to the end of the plan: the loop of every kind of training.
+
+    Parameters
+    ----------
+    run : History
+        Where it stands.
+    gradient : callable
+        Returns the loss and the gradients of ``run`` for the samples of some indices.
+    worker : Worker
+        Holds the run and takes the steps.
+    keeper : Keeper
+        Has taken the run up, and saves it.
+    evaluate : callable, optional
+        As in `fit`.
+    silent : bool
+        Show no progress.
+    """
+    done = run.state.t // plan.length
     if evaluate and len(run.metrics) <= done:
-        run.metrics.append(evaluate(run.params))
-    silent = bool(os.environ.get("TQDM_DISABLE"))  # tqdm.auto ignores it by itself
-    for _ in tqdm(range(done, epochs), "epochs", epochs, initial=done, disable=silent):
-        for i in keeper.batches(shuffled, run.state.t % length):
-            value, grads = gradient(run.params, x[i], y[i])
-            run.params, run.state = optimizer.step(
-                transform(grads), run.state, run.params
-            )
+        run.metrics.append(evaluate(worker.shown(run)))
+    silent = silent or bool(os.environ.get("TQDM_DISABLE"))  # which tqdm.auto ignores
+    epochs = range(done, plan.epochs)
+    for _ in tqdm(epochs, "epochs", plan.epochs, initial=done, disable=silent):
+        for i in keeper.batches(plan, run.state.t % plan.length):
+            value, grads = gradient(run, i)
+            worker.step(run, grads)
             run.loss.append(value)
             keeper.step(run)
         if evaluate:
-            run.metrics.append(evaluate(run.params))
+            run.metrics.append(evaluate(worker.shown(run)))
     keeper.save(run)
+    worker.finish(run)
     return run
 
 
@@ -139,17 +153,16 @@ def descend(
     Raises
     ------
     ValueError
-        If ``steps`` is not an int >= 0.
+        If ``steps`` is not an int >= 0, or ``tol`` no number >= 0.
     """
-    if not is_int(steps) or steps < 0:
-        raise ValueError(f"steps must be an int >= 0, got {steps!r}")
+    steps, tol = check_int("steps", steps, 0), check_number("tol", tol, 0)
     gradient = problem.grad if grad is None else grad
-    params = {"x": problem.x0.copy()}  # a fused step writes in place
+    params = {"x": problem.x0}
     state = optimizer.init(params)
     path = [problem.x0]
     for _ in range(steps):
         params, state = optimizer.step({"x": gradient(params["x"])}, state, params)
-        path.append(params["x"].copy())
-        if tol and np.linalg.norm(params["x"] - problem.minimum) < tol:
+        path.append(params["x"])
+        if np.linalg.norm(params["x"] - problem.minimum) < tol:
             break
     return np.array(path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deepopt_lib.core.checks import is_int, is_number
+from deepopt_lib.core.checks import check_int, check_number
 from deepopt_lib.core.types import Array
 
 __all__ = [
@@ -71,10 +71,14 @@ def quadratic(
 
 
 def bowl(n: int = 10) -> Problem:
-    """Return ``f(x) = sum(x**2)``: every eigenvalue is 2, so kappa is 1."""
-    if not is_int(n) or n < 1:
-        raise ValueError(f"n must be an int >= 1, got {n!r}")
-    return quadratic(np.full(n, 2.0))
+    """Return ``f(x) = sum(x**2)`` in n variables: every eigenvalue is 2, kappa is 1.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is not an int >= 1.
+    """
+    return quadratic(np.full(check_int("n", n), 2.0))
 
 
 def rosenbrock() -> Problem:
@@ -122,8 +126,7 @@ def logistic_regression(x: Array, y: ArrayLike, lam: float = 1e-3) -> Problem:
         raise ValueError(f"x (n, d) and y (n,) do not fit: {x.shape}, {labels.shape}")
     if not np.isin(labels, (0, 1)).all():
         raise ValueError(f"y must hold 0 and 1, got {np.unique(labels)}")
-    if not (is_number(lam) and lam > 0):
-        raise ValueError(f"lam must be > 0, got {lam!r}")
+    lam = check_number("lam", lam, 0, ends="()")
     from scipy.optimize import minimize
     from scipy.special import expit
 
@@ -161,11 +164,7 @@ def noisy(
     ValueError
         If ``sigma`` is negative or ``batch`` is not a positive int.
     """
-    if not (is_number(sigma) and sigma >= 0):
-        raise ValueError(f"sigma must be >= 0, got {sigma!r}")
-    if not is_int(batch) or batch < 1:
-        raise ValueError(f"batch must be an int >= 1, got {batch!r}")
-    scale = sigma / np.sqrt(batch)
+    scale = check_number("sigma", sigma, 0) / np.sqrt(check_int("batch", batch))
 
     def grad(x: Array) -> Array:
         noise: Array = scale * rng.standard_normal(x.shape)
@@ -180,9 +179,13 @@ def reddi(c: float = 3.0) -> Problem:
     Reddi, Kale, Kumar (2018), section 3: on [-1, 1], ``f(x, t) = c*x`` when t = 1 mod
     3, else ``-x``. For c > 2 the best fixed point is -1; Adam with b1 = 0 and a short
     memory ends at +1. Both ``f`` and ``grad`` take ``(x, t)``, and the caller projects.
+
+    Raises
+    ------
+    ValueError
+        If ``c`` is not a number > 2.
     """
-    if not (is_number(c) and c > 2):
-        raise ValueError(f"c must be > 2, got {c!r}")
+    c = check_number("c", c, 2, ends="()")
 
     def slope(t: int) -> float:
         return c if t % 3 == 1 else -1.0

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from deepopt_lib.core.checks import is_int
+from deepopt_lib.core.checks import check_int
 from deepopt_lib.core.files import checksum
-from deepopt_lib.core.tree import flatten, ravel
-from deepopt_lib.optim.optimizer import Optimizer
+from deepopt_lib.core.types import Params
+from deepopt_lib.optim.optimizer import OptimizerState
 from deepopt_lib.training.checkpoint import get_generator, load, save, set_generator
 from deepopt_lib.training.history import History
+from deepopt_lib.training.plan import Indices, Plan
+from deepopt_lib.training.worker import Worker
 
 __all__ = ["Keeper"]
 
-Batch = TypeVar("Batch")
+Loaded = tuple[Params, OptimizerState, dict[str, Any]]
 
 
 class Keeper:
@@ -28,6 +29,17 @@ class Keeper:
     Beside parameters, state and generator it stores the losses, the metrics and the
     generator's state before the running epoch was shuffled. The step says the rest: the
     epoch, the place in it, and where the schedule stands.
+
+    Parameters
+    ----------
+    path : str or path, optional
+        The file.
+    every : int
+        Steps between two checkpoints.
+    worker : Worker
+        Who holds the run.
+    rng : numpy.random.Generator
+        What shuffles.
 
     Raises
     ------
@@ -39,28 +51,26 @@ class Keeper:
         self,
         path: str | os.PathLike[str] | None,
         every: int,
-        optimizer: Optimizer,
+        worker: Worker,
         rng: np.random.Generator,
     ) -> None:
-        if not is_int(every) or every < 1:
-            raise ValueError(f"every must be an int >= 1, got {every!r}")
+        self.every = check_int("every", every)
         self.path = None if path is None else os.fspath(path)
-        self.every = every
-        self.optimizer = optimizer
+        self.worker = worker
         self.rng = rng
         self.same: dict[str, Any] = {}
         self.shuffle: Any = None
         self.stored = (-1, -1)
-        self.more: dict[str, NDArray[Any]] = {}  # whatever else belongs to the run
 
     def resume(
-        self, run: History, steps: int, same: Mapping[str, Any], data: Mapping[str, Any]
+        self, run: History, plan: Plan, evaluated: bool, data: Mapping[str, Any]
     ) -> None:
         """Bring a new ``run`` to where the file says that it was, if there is one.
 
-        The file must be of a run with the same start, the same ``same`` and ``data``,
-        and at most ``steps`` steps. Unless that run is over, a file is written at once:
-        that it cannot be is better found before the training than after it.
+        The file must be of a run with the same start, worker, samples and batches, the
+        same ``data``, and at most the plan's steps. Unless that run is over, a file is
+        written at once: that it cannot be is better found before the training than
+        after it.
 
         Raises
         ------
@@ -71,28 +81,35 @@ class Keeper:
         """
         if self.path is None:
             return
-        flatten = {k: v for k, v in data.items() if isinstance(v, np.ndarray)}
-        flatten = {k: v for k, v in flatten.items() if not v.dtype.hasobject}
-        sums = {f"checksum of {k}": checksum({k: v}) for k, v in flatten.items()}
-        start = {"checksum of the first params": checksum(run.params)}
-        self.same = {**same, **sums, **start}
-        if os.path.exists(self.path):
-            self._load(self.path, run, steps)
-        if run.state.t < steps:
-            self._write(self.path, run)
+        sums = {
+            f"checksum of {k}": checksum({k: v})
+            for k, v in data.items()
+            if isinstance(v, np.ndarray) and not v.dtype.hasobject
+        }
+        self.same = {
+            "samples": plan.samples,
+            "batch_size": plan.batch_size,
+            "evaluate": evaluated,
+            **self.worker.facts(),
+            **sums,
+            "checksum of the first params": checksum(run.params),
+        }
+        found = self.worker.read(lambda: self._load(run.params, plan.steps))
+        if found is not None:
+            self._take_up(run, *found)
+        if run.state.t < plan.steps:
+            self._write(run)
 
-    def batches(
-        self, draw: Callable[[np.random.Generator], Iterator[Batch]], skip: int
-    ) -> Iterator[Batch]:
+    def batches(self, plan: Plan, skip: int) -> Iterator[Indices]:
         """Draw the batches of an epoch; leave out ``skip``, if it had begun already."""
         if self.path is None:
-            return draw(self.rng)
+            return plan.batches(self.rng)
         now = get_generator(self.rng)
         if skip == 0:
             self.shuffle = now
-            return draw(self.rng)
+            return plan.batches(self.rng)
         set_generator(self.rng, self.shuffle)
-        batches = draw(self.rng)
+        batches = plan.batches(self.rng)
         set_generator(self.rng, now)  # the loss may have drawn since, for dropout
         return islice(batches, skip, None)
 
@@ -104,41 +121,38 @@ class Keeper:
     def save(self, run: History) -> None:
         """Save, if a step or a metric is new."""
         if self.path is not None and self.stored != _length(run):
-            self._write(self.path, run)
+            self._write(run)
 
-    def _write(self, path: str, run: History) -> None:
+    def _write(self, run: History) -> None:
+        params, state, more = self.worker.collect(run)
         extras = {
             "loss": np.array(run.loss, np.float64),
             "metrics": run.metrics,
             "shuffle": self.shuffle,
-            **self.more,
+            **more,
         }
-        kept = (self.optimizer, run.params, run.state, self.rng)
-        save(path, *kept, extras=extras, same=self.same)
+        path, kept = str(self.path), (self.worker.optimizer, params, state, self.rng)
+        self.worker.write(lambda: save(path, *kept, extras=extras, same=self.same))
         self.stored = _length(run)
 
-    def _load(self, path: str, run: History, steps: int) -> None:
-        before = get_generator(self.rng)
-        run.params, run.state, extras = load(
-            path, self.optimizer, run.params, self.rng, self.same
-        )
-        if run.state.t > steps:
+    def _load(self, params: Params, steps: int) -> Loaded | None:
+        path, before = str(self.path), get_generator(self.rng)
+        if not os.path.exists(path):
+            return None
+        found = load(path, self.worker.optimizer, params, self.rng, self.same)
+        t = found[1].t
+        if t > steps:
             set_generator(self.rng, before)
-            raise ValueError(
-                f"{path} is beyond this run: it is at step {run.state.t} of {steps}"
-            )
-        if self.optimizer.fused:  # side by side again, as before the stop
-            run.params = ravel(run.params)[1]
-            state = self.optimizer.init(run.params)
-            old, new = tuple(run.state.rules.values()), tuple(state.rules.values())
-            for a, b in zip(flatten(new), flatten(old), strict=True):
-                a[...] = b
-            run.state = state._replace(t=run.state.t)
-        run.loss = extras["loss"].tolist()
-        run.metrics = extras["metrics"]
-        self.shuffle = extras["shuffle"]
-        known = ("loss", "metrics", "shuffle")
-        self.more = {k: v for k, v in extras.items() if k not in known}
+            raise ValueError(f"{path} is beyond this run: it is at step {t} of {steps}")
+        return found
+
+    def _take_up(
+        self, run: History, params: Params, state: OptimizerState, extras: Any
+    ) -> None:
+        loss, metrics = extras.pop("loss"), extras.pop("metrics")
+        self.shuffle = extras.pop("shuffle")
+        self.worker.give_back(run, params, state, extras)
+        run.loss, run.metrics = loss.tolist(), metrics
         self.stored = _length(run)
 
 

@@ -1,20 +1,25 @@
 """Top-k, scaled sign and error feedback, against what the papers say of them."""
 
+import dataclasses
 import math
 from typing import Any
 
 import numpy as np
 import pytest
 
-from deepopt_lib.core import Array
+from deepopt_lib.core import Array, nbytes
 from deepopt_lib.optim import Momentum, Optimizer, chain
 from deepopt_lib.parallel import (
+    AllReduce,
+    DataParallel,
     ErrorFeedback,
     Gathered,
+    Link,
     LocalSGD,
     PowerSGD,
     ScaledSign,
     TopK,
+    ZeRO1,
     encode_with_feedback,
 )
 from deepopt_lib.training import descend, quadratic
@@ -29,7 +34,7 @@ def test_topk_keeps_the_largest(keep: float) -> None:
     threshold = np.sort(np.abs(X).ravel())[-k]
     np.testing.assert_array_equal(TopK(keep).round(X), X * (np.abs(X) >= threshold))
     assert code.values.size == code.places.size == k
-    assert code.nbytes == k * (8 + 4) + 8
+    assert nbytes(code) == k * (8 + 4) + 8
     assert (np.diff(code.places.astype(int)) > 0).all()
     lost = np.sum((X - TopK(keep).round(X)) ** 2)
     assert lost <= (1 - k / X.size) * np.sum(
@@ -46,7 +51,7 @@ def test_scaled_sign_is_the_best_multiple_of_the_signs() -> None:
     y = ScaledSign().round(X)
     scale = np.abs(X).sum() / X.size
     np.testing.assert_allclose(y, scale * np.sign(X), rtol=1e-15)
-    assert ScaledSign().encode(X).nbytes == math.ceil(X.size / 8) + 8 + 8
+    assert nbytes(ScaledSign().encode(X)) == math.ceil(X.size / 8) + 8 + 8
     errors = [np.sum((X - c * np.sign(X)) ** 2) for c in (0.9 * scale, 1.1 * scale)]
     assert np.sum((X - y) ** 2) < min(errors)
     # Karimireddy et al. (2019), Lemma 8: what is lost, exactly.
@@ -97,6 +102,30 @@ def test_feedback_mends_what_the_sign_breaks() -> None:
     assert abs(mended.sum()) < 0.1
 
 
+def test_scalars_of_numpy_become_pythons() -> None:
+    """What a strategy prints as is what a checkpoint and the other ranks compare."""
+    optimizer = Optimizer(Momentum(), 0.1)
+    pairs: list[tuple[Any, Any]] = [
+        (TopK(np.float64(0.5)), TopK(0.5)),
+        (PowerSGD(np.int64(2), seed=np.uint8(3)), PowerSGD(2, seed=3)),  # type: ignore[arg-type]
+        (LocalSGD(optimizer, np.int32(4)), LocalSGD(optimizer, 4)),  # type: ignore[arg-type]
+    ]
+    for found, expected in pairs:
+        assert repr(found) == repr(expected)
+    assert repr(TopK()) == "TopK(keep=0.01)"
+    assert repr(PowerSGD()) == "PowerSGD(rank=2, feedback=True, seed=0)"
+    assert repr(Gathered()) == "Gathered(codec=ScaledSign(), feedback=True)"
+    assert LocalSGD(optimizer).period == 8
+    assert ErrorFeedback().codec == ScaledSign()
+    assert not ErrorFeedback().elementwise
+    link = Link.line(1.0, 1.0)
+    for made in (TopK(), PowerSGD(), Gathered(), AllReduce(), ErrorFeedback(), link):
+        assert hash(made) == hash(dataclasses.replace(made))  # values, not changed
+    for strategy in (LocalSGD(optimizer), DataParallel(optimizer), ZeRO1(optimizer)):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            strategy.optimizer = optimizer  # type: ignore[misc]
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -105,10 +134,18 @@ def test_feedback_mends_what_the_sign_breaks() -> None:
         (lambda: TopK(float("nan")), r"TopK.keep must be in \(0, 1\], got nan"),
         (lambda: ErrorFeedback(TopK), "ErrorFeedback.codec is not a codec"),  # type: ignore[arg-type]
         (lambda: Gathered(3), "Gathered.codec is not a codec, got 3"),  # type: ignore[arg-type]
-        (lambda: Gathered(feedback=1), "Gathered.feedback must be a bool, got 1"),  # type: ignore[arg-type]
+        (
+            lambda: Gathered(feedback=1),  # type: ignore[arg-type]
+            "Gathered.feedback must be True or False, got 1",
+        ),
         (lambda: PowerSGD(0), "PowerSGD.rank must be an int >= 1, got 0"),
         (lambda: PowerSGD(2, seed=-1), "PowerSGD.seed must be an int >= 0, got -1"),
+        (lambda: PowerSGD(2, 1), "PowerSGD.feedback must be True or False, got 1"),  # type: ignore[arg-type]
         (lambda: LocalSGD(Optimizer(Momentum(), 0.1), 0), "LocalSGD.period must be"),
+        (
+            lambda: ZeRO1(Optimizer({"w": Momentum()}, 0.1)),
+            "ZeRO1 needs one elementwise rule, got {'w'",
+        ),
         (lambda: ScaledSign().encode(np.array([np.nan])), "x has 1 entries that are"),
         (lambda: TopK().encode(np.empty(0)), "x is empty"),
     ],

@@ -187,6 +187,11 @@ def test_quadratics_rotation_comes_from_the_generator() -> None:
     assert not np.allclose(hessian(a), hessian(c))
 
 
+def test_a_spectrum_of_whole_numbers_is_one_of_floats() -> None:
+    for problem in (quadratic([1, 2]), quadratic(np.ones(2, np.float32))):
+        assert problem.x0.dtype == problem.grad(problem.x0).dtype == np.float64
+
+
 def test_quadratic_keeps_its_own_spectrum() -> None:
     spectrum = np.array(SPECTRUM)
     problem = quadratic(spectrum)
@@ -320,14 +325,14 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     **{
         f"logistic regression with lam={bad!r}": (
             lambda bad=bad: logistic_regression(X, Y, bad),  # type: ignore[misc]
-            r"^lam must be > 0, got ",
+            r"^lam must be in \(0, inf\), got ",
         )
         for bad in (0.0, -1.0, math.nan, "1", None)
     },
     **{
         f"noise of {bad!r}": (
             lambda bad=bad: noisy(bowl(), bad, 1, rng()),  # type: ignore[misc]
-            r"^sigma must be >= 0, got ",
+            r"^sigma must be in \[0, inf\), got ",
         )
         for bad in (-1.0, math.nan, "1", None)
     },
@@ -341,7 +346,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     **{
         f"reddi with c={bad!r}": (
             lambda bad=bad: reddi(bad),  # type: ignore[misc]
-            r"^c must be > 2, got ",
+            r"^c must be in \(2, inf\), got ",
         )
         for bad in (2.0, 0.0, -3.0, math.nan, "3", None)
     },

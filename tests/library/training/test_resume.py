@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deepopt_lib import core
 from deepopt_lib.autodiff import cross_entropy
 from deepopt_lib.core import Array, Grads, Params, clip_by_global_norm, files
 from deepopt_lib.core.files import Arrays
@@ -33,7 +32,7 @@ from deepopt_lib.optim import (
     sgd,
     warmup,
 )
-from deepopt_lib.training import History, fit
+from deepopt_lib.training import History, checkpoint, fit
 from deepopt_lib.training.checkpoint import load
 from tests.library.optim.test_rules_properties import leaves
 
@@ -128,6 +127,8 @@ CASES: dict[str, dict[str, Any]] = {
     "the whole set a step": {"batch_size": 23, "epochs": 4},
     "one sample a step": {"x": X[:4], "y": Y[:4], "batch_size": 1},
     "another generator": {},
+    "in place": {"in_place": True},
+    "in place, with what no loop serves": {"in_place": True, "optimizer": muon(0.02)},
 }
 
 
@@ -141,12 +142,13 @@ def make(path: Path | None, case: str) -> Run:
 @pytest.mark.parametrize("case", CASES)
 def test_resumed_is_uninterrupted(case: str, path: Path) -> None:
     """Stopped in every step in turn, at a checkpoint and between two."""
+    whole = case == "adamw on a schedule"
     plain = make(None, case)
     expected = bits(plain())
     drawn = repr(plain.rng.bit_generator.state)
     steps = plain.calls
-    for every in (1, 3):
-        for stop in range(1, steps + 1):
+    for every in (1, 3) if whole else (3,):
+        for stop in range(1, steps + 1, 1 if whole else 3):
             with pytest.raises(Stopped):
                 make(path, case)(stop, every=every)
             again = make(path, case)
@@ -240,14 +242,14 @@ def test_written_at_the_start_every_few_steps_and_at_the_end(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[tuple[int, int]] = []
-    original = core.write_arrays
+    original = files.write_arrays
 
     def write(path: str, arrays: Arrays, text: str) -> None:
         note = json.loads(text)
         written.append((note["t"], len(note["extras"]["metrics"])))
         original(path, arrays, text)
 
-    monkeypatch.setattr(files, "write", write)
+    monkeypatch.setattr(checkpoint, "write_arrays", write)
     Run(path)(every=4)
     assert written == [(0, 0), (4, 1), (8, 2), (12, 3), (15, 4)]
     written.clear()
@@ -274,7 +276,7 @@ def test_metrics_that_numpy_made(path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class InPlace(Optimizer):
+class Overwriting(Optimizer):
     """An optimizer that writes the new parameters and states over the old ones."""
 
     def step(
@@ -289,8 +291,8 @@ class InPlace(Optimizer):
         return params, OptimizerState(after.t, state.rules)
 
 
-def test_an_optimizer_that_works_in_place(path: Path) -> None:
-    optimizer = InPlace(adamw(0.1).rule, 0.1)
+def test_an_optimizer_that_writes_over_its_arguments(path: Path) -> None:
+    optimizer = Overwriting(adamw(0.1).rule, 0.1)
     expected = bits(Run(None)(optimizer=optimizer))
     assert expected == bits(Run(None)(optimizer=adamw(0.1)))
     for stop in range(2, STEPS + 1, 3):
@@ -340,8 +342,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"optimizer": adamw(0.05)},
         r"lr\(1\) is 0\.016.* there, 0\.05 here",
     ),
-    "an optimizer in place": (
-        {"optimizer": InPlace(adamw(0.1).rule, warmup(cosine(0.05, 12), 3))},
+    "another class of optimizer": (
+        {"optimizer": Overwriting(adamw(0.1).rule, warmup(cosine(0.05, 12), 3))},
+        "optimizer is Optimizer there, Overwriting here",
+    ),
+    "steps in place": (
+        {"in_place": True},
         "optimizer is Optimizer there, InPlace here",
     ),
     "another generator": (

@@ -9,10 +9,17 @@ import numpy as np
 import pytest
 
 from deepopt_lib.autodiff import cross_entropy, mean, relu, sum, value_and_grad
-from deepopt_lib.core import Array, Grads, Params, clip_by_global_norm, global_norm
+from deepopt_lib.core import (
+    Array,
+    Grads,
+    Params,
+    clip_by_global_norm,
+    flatten,
+    global_norm,
+)
 from deepopt_lib.data import digits
 from deepopt_lib.nn import accuracy, init_mlp, mlp
-from deepopt_lib.optim import Momentum, Optimizer, adam, momentum, sgd
+from deepopt_lib.optim import Optimizer, adam, momentum, sgd
 from deepopt_lib.training import (
     History,
     Problem,
@@ -24,6 +31,7 @@ from deepopt_lib.training import (
     quadratic,
     rosenbrock,
 )
+from deepopt_lib.training.plan import Plan
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -292,6 +300,55 @@ def test_bad_numbers_stop_before_anything_is_drawn(case: str) -> None:
     assert generator.random() == rng(7).random()
 
 
+def test_numpys_whole_numbers_are_welcome() -> None:
+    history = run(epochs=np.int64(3), batch_size=np.uint8(5))
+    assert equal(history.params, run().params)
+    plan = Plan(np.int64(23), np.uint8(5), np.int32(3))  # type: ignore[arg-type]
+    assert type(plan.epochs) is type(plan.batch_size) is int
+    assert (plan.length, plan.steps) == (5, 15)
+    assert len(descend(bowl(np.int64(2)), sgd(0.1), np.int8(4))) == 5  # type: ignore[arg-type]
+
+
+# In place.
+
+
+def test_steps_in_place_are_those_of_the_optimizer() -> None:
+    before = start()
+    params = start()
+    pure, found = run(), run(params=params, in_place=True)
+    assert equal(params, before)
+    for k, w in pure.params.items():
+        np.testing.assert_allclose(found.params[k], w, rtol=1e-12)
+    np.testing.assert_allclose(found.loss, pure.loss, rtol=1e-12)
+    assert found.state.t == pure.state.t == 15
+    for a, b in zip(flatten(found.state.rules), flatten(pure.state.rules), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def test_what_a_run_in_place_leaves_behind_is_its_own() -> None:
+    """Arrays to be written to, that share no memory; the evaluation sees views."""
+    seen: list[Params] = []
+
+    def evaluate(params: Params) -> dict[str, float]:
+        seen.append(params)
+        return {"sum": float(params["layer1.W"].sum())}
+
+    history = run(in_place=True, evaluate=evaluate)
+    assert len(set(history.metric("sum"))) == 4
+    assert history.metrics[-1] == {"sum": float(history.params["layer1.W"].sum())}
+    left = flatten((history.params, history.state.rules))
+    for i, a in enumerate(left):
+        assert a.flags.writeable
+        assert not any(np.shares_memory(a, w) for w in seen[-1].values())
+        assert not any(np.shares_memory(a, b) for b in left[:i])
+
+
+@pytest.mark.parametrize("bad", [1, None, "yes"])
+def test_in_place_is_true_or_false(bad: Any) -> None:
+    with pytest.raises(ValueError, match=r"^in_place must be True or False, got "):
+        run(in_place=bad)
+
+
 # The progress bar.
 
 
@@ -359,14 +416,6 @@ def test_descend_leaves_the_problem_alone() -> None:
     np.testing.assert_array_equal(problem.x0, np.ones(3))
     problem.x0.setflags(write=False)
     descend(problem, adam(0.1), 3)
-
-
-def test_descend_fused_is_descend() -> None:
-    problem = rosenbrock()
-    before = problem.x0.copy()
-    path = descend(problem, Optimizer(Momentum(), 1e-4, fused=True), 20)
-    np.testing.assert_array_equal(path, descend(problem, momentum(1e-4, 0.9), 20))
-    np.testing.assert_array_equal(problem.x0, before)
 
 
 def test_descend_takes_another_gradient() -> None:
