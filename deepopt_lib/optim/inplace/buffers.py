@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Buffers", "read_only"]
 
-SMALL = 16384  # entries: below, a copy of the gradient is cheaper than another call
+SMALL = 32768  # entries: below, a copy of the gradient is cheaper than another call
 LINE = 64  # bytes of a cache line, and of the widest vectors
-STAGGER = 17 * LINE  # keeps entry i of two arrays off the same lines of the cache
 SHARE = 32768  # entries that a thread has to have to be worth its start
 
 
@@ -65,8 +64,14 @@ class Buffers:
 
     def take(self, grads: Sequence[Array]) -> list[Array]:
         """Return the gradients; copies of those that lie in the buffers themselves."""
-        block = self.block
-        return [g.copy() if np.may_share_memory(g, block) else g for g in grads]
+        return [
+            # What is shown of the buffers is read-only, and few gradients are.
+            g.copy() if not g.flags.writeable and self._holds(g) else g
+            for g in grads
+        ]
+
+    def _holds(self, g: Array) -> bool:
+        return bool(np.may_share_memory(g, self.block))
 
     def run(self, loop: Loop, grads: Sequence[Array], threads: int) -> None:
         """Call ``loop(w, g, states)`` for every run, on threads if it is long."""
@@ -96,7 +101,7 @@ def read_only(a: Array) -> Array:
 def _aligned(columns: int, n: int, dtype: Any) -> tuple[Any, list[Array]]:
     """Return a block and flat arrays of n entries in it, each from a cache line on."""
     size = n * dtype.itemsize
-    stride = -(-size // LINE) * LINE + STAGGER
+    stride = -(-size // LINE) * LINE
     block = np.empty(columns * stride + LINE, np.uint8)
     start = -block.ctypes.data % LINE
     places = range(start, start + columns * stride, stride)

@@ -65,8 +65,12 @@ def make_kernel(rule: Rule, dtype: Any, compiled: bool | None = None) -> Kernel:
         return functools.partial(_blocks, rule)
     loop = _compile(program.source)
 
+    fixed, changing = np.array(program.fixed, dtype), program.changing
+
     def kernel(lr: float, t: int) -> Loop:
-        c, rate = np.array(program.constants_at(t), dtype), dtype.type(lr)
+        c, rate = fixed.copy(), dtype.type(lr)
+        for j, number in changing:
+            c[j] = number(t)
         return lambda w, g, states: loop(w, g, states, rate, c)
 
     return kernel

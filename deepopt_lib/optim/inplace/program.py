@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deepopt_lib.optim.inplace.scalar import Number
+from deepopt_lib.optim.inplace.scalar import Number, Scalar
 
 __all__ = ["FUNCTIONS", "Program"]
 
@@ -61,7 +61,7 @@ class Program:
         Number i of them is made of earlier ones. ``("input", (j,))`` is the gradient
         (j = 0), the parameter (1) or an array of the state (2, 3, ...), ``("constant",
         (j,))`` number j of ``constants``, all else a name of `FUNCTIONS`.
-    constants : tuple of functions
+    constants : tuple of Scalar
         Each gives its number at step t; the loop gets it in the dtype of the arrays.
     direction : int
         Which operation is the direction u.
@@ -70,13 +70,19 @@ class Program:
     """
 
     operations: tuple[tuple[str, tuple[int, ...]], ...]
-    constants: tuple[Number, ...]
+    constants: tuple[Scalar, ...]
     direction: int
     states: tuple[int, ...]
 
-    def constants_at(self, t: int) -> list[float]:
-        """Return every constant at step ``t``."""
-        return [number(t) for number in self.constants]
+    @property
+    def fixed(self) -> list[float]:
+        """The constants; 0 for those that depend on the step."""
+        return [0.0 if c.changes else c.at(0) for c in self.constants]
+
+    @property
+    def changing(self) -> list[tuple[int, Number]]:
+        """Which constants depend on the step, each with its function of t."""
+        return [(j, c.at) for j, c in enumerate(self.constants) if c.changes]
 
     @property
     def source(self) -> str:

@@ -52,9 +52,14 @@ class Scalar:
         except ArithmeticError as error:
             raise RefusedError(f"{error} at step 3") from None
 
+    @property
+    def changes(self) -> bool:
+        """Whether it depends on the step."""
+        return bool(self.key[0] != "number")
+
     def fixed(self) -> float:
         """Return the number if it is the same at every step, or else NaN."""
-        return float(self.at(0)) if self.key[0] == "number" else math.nan
+        return math.nan if self.changes else float(self.at(0))
 
     def inverse(self) -> Scalar:
         """Return its reciprocal, infinite where it is zero."""
@@ -64,7 +69,9 @@ class Scalar:
             x = number(t)
             return 1 / x if x else math.copysign(math.inf, x)
 
-        return Scalar(("inverse", self.key), at)
+        if self.changes:
+            return Scalar(("inverse", self.key), at)
+        return scalar(at(0))
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any) -> Any:
         if not all(map(_is_number, inputs)):

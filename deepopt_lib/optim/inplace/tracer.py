@@ -10,7 +10,6 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from deepopt_lib.optim.inplace.program import FUNCTIONS
 from deepopt_lib.optim.inplace.scalar import (
-    Number,
     RefusedError,
     Scalar,
     refuse,
@@ -50,7 +49,7 @@ class Graph:
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
         self.operations: list[tuple[str, tuple[int, ...]]] = []
-        self.constants: list[Number] = []
+        self.constants: list[Scalar] = []
         self.known: dict[Any, int] = {}
         self.logical: set[int] = set()  # operations whose value is true or false
 
@@ -69,7 +68,7 @@ class Graph:
     def constant(self, value: Scalar) -> int:
         """Return the operation that is a number."""
         if value.key not in self.known:
-            self.constants.append(value.at)
+            self.constants.append(value)
             j = len(self.constants) - 1
             self.known[value.key] = self.add("constant", j)
         return self.known[value.key]
