@@ -17,25 +17,23 @@ from typing import Any
 
 from benchmarks.timing import summary
 
-CORE = "deepopt_lib.rules, deepopt_lib.optimizer, deepopt_lib.autodiff, deepopt_lib.nn"
 IMPORTS = {
     "nothing": "pass",
     "numpy": "import numpy",
     "deepopt_lib": "import deepopt_lib",
-    "deepopt_lib, core modules": f"import {CORE}",
-    "deepopt_lib.train": "import deepopt_lib.train",
+    "deepopt_lib.optim": "import deepopt_lib.optim",
+    "deepopt_lib.nn": "import deepopt_lib.nn",
+    "deepopt_lib.training": "import deepopt_lib.training",
     "torch": "import torch",
 }
 FIRST_STEP = """
 import time
 start = time.perf_counter()
 import numpy as np
-from deepopt_lib.optimizer import Optimizer
-from deepopt_lib.rules import Adam
+from deepopt_lib.optim import InPlace, adam
 imported = time.perf_counter()
-params = {"w": np.zeros(10, np.float32)}
-optimizer = Optimizer(Adam(), 1e-3, fused=True)
-optimizer.step(params, optimizer.init(params), {"w": np.ones(10, np.float32)})
+run = InPlace(adam(1e-3), {"w": np.zeros(10, np.float32)})
+run.step({"w": np.ones(10, np.float32)})
 print(imported - start, time.perf_counter() - imported)
 """
 # Memory is counted in arrays of the parameters' size, from the moment when parameters,
@@ -109,7 +107,7 @@ def imports(rounds: int = 11) -> list[dict[str, Any]]:
 
 
 def first_call() -> dict[str, float]:
-    """Return the seconds of the first fused step: with an empty cache, and after it."""
+    """Return the seconds of a first step in place: with an empty cache, and later."""
     with tempfile.TemporaryDirectory() as folder:
         found = [python(FIRST_STEP, XDG_CACHE_HOME=folder).split() for _ in range(2)]
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import statistics
 import subprocess
@@ -12,11 +13,18 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+from llvmlite import binding as llvm  # type: ignore[import-untyped]
 
 from benchmarks.timing import Times, interleave, summary
 
 PACKAGES = ("numpy", "scipy", "numba", "torch", "optax", "jax")
 KINDS = {"L1d": "LEVEL1_DCACHE", "L2": "LEVEL2_CACHE", "L3": "LEVEL3_CACHE"}
+VECTORS = {  # feature of the processor: its name, and the bits of a vector
+    "avx512f": ("AVX-512", 512),
+    "avx2": ("AVX2", 256),
+    "sse2": ("SSE2", 128),
+    "neon": ("NEON", 128),
+}
 
 
 def machine() -> dict[str, Any]:
@@ -24,11 +32,16 @@ def machine() -> dict[str, Any]:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if "model name" in line]
+    features = llvm.get_host_cpu_features()  # numba compiles for these
+    has = (VECTORS[name] for name in VECTORS if features.get(name))
+    vectors, bits = next(has, ("none", 0))
     return {
         "processor": models[0] if models else platform.processor(),
-        "cores": len(models),
+        "architecture": llvm.get_host_cpu_name(),
+        "cores": len(models) or os.cpu_count(),
         "caches": {name: _cache(kind) for name, kind in KINDS.items()},
-        "vectors": _vectors(lines),
+        "vectors": vectors,
+        "vector_bits": bits,
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
@@ -45,13 +58,6 @@ def _cache(kind: str) -> int | None:
         return int(done.stdout) or None
     except (OSError, ValueError, subprocess.CalledProcessError):
         return None
-
-
-def _vectors(lines: list[str]) -> str:
-    flags = next(
-        (set(line.split()) for line in lines if line.startswith("flags")), set()
-    )
-    return next((name for name in ("avx512f", "avx2", "sse2") if name in flags), "")
 
 
 def _version(name: str) -> str | None:

@@ -16,19 +16,20 @@ from scipy.linalg.blas import saxpy
 
 from benchmarks.limits import Moves, fastest, movers
 from benchmarks.timing import interleave, ratios, summary
-from deepopt_lib.core import Params, Rule, flatten, ravel
+from deepopt_lib.core import Grads, Params, Rule, flatten
+from deepopt_lib.nn import init_mlp, init_transformer_block
 from deepopt_lib.optim import (
     AdaGrad,
     Adam,
     AMSGrad,
     GradientDescent,
+    InPlace,
     Lion,
     Momentum,
     Optimizer,
     RMSprop,
     WeightDecay,
     chain,
-    fused,
 )
 
 LR = 1e-3
@@ -80,9 +81,17 @@ RULES: dict[str, Contest] = {
 }
 
 
-def ours(rule: Rule, params: Params, grads: Params, in_place: bool = True) -> Step:
-    """Return a step of `Optimizer`, fused or pure."""
-    optimizer = Optimizer(rule, LR, fused=in_place)
+def ours(
+    rule: Rule, params: Params, grads: Grads, compiled: bool | None = None
+) -> Step:
+    """Return a step in place; in NumPy blocks, as without numba, if not compiled."""
+    run = InPlace(Optimizer(rule, LR), params, compiled=compiled)
+    return functools.partial(run.step, grads)
+
+
+def pure(rule: Rule, params: Params, grads: Grads) -> Step:
+    """Return a step of the rule as it is written."""
+    optimizer = Optimizer(rule, LR)
     kept = [params, optimizer.init(params)]
 
     def step() -> None:
@@ -91,25 +100,14 @@ def ours(rule: Rule, params: Params, grads: Params, in_place: bool = True) -> St
     return step
 
 
-def blocks(rule: Rule, w: Any, g: Any) -> Step:
-    """Return a step in NumPy blocks: what runs where numba is not installed."""
-    run, state, t = fused(rule, compiled=False), rule.init(w), [0]
-
-    def step() -> None:
-        t[0] += 1
-        run.step(w, g, state, LR, t[0])
-
-    return step
-
-
 def torch_step(
-    make: Callable[..., Any], params: Params, grads: Params, **how: Any
+    make: Callable[..., Any], params: Params, grads: Grads, **how: Any
 ) -> Step:
-    """Return a step of PyTorch, on copies."""
+    """Return a step of PyTorch, on copies that begin where PyTorch lets them begin."""
     leaves = []
     for name, w in params.items():
-        leaf = torch.from_numpy(w.copy()).requires_grad_()
-        leaf.grad = torch.from_numpy(grads[name].copy())
+        leaf = torch.from_numpy(w).clone().requires_grad_()
+        leaf.grad = torch.from_numpy(grads[name]).clone()
         leaves.append(leaf)
     compiled = how.pop("compile", False)
     optimizer = make(leaves, **how)
@@ -149,7 +147,7 @@ def contestants(name: str, n: int, only: str = "") -> dict[str, Step]:
         return functools.partial(torch_step, contest.torch, params, grads, **how)
 
     makers: dict[str, Callable[[], Step]] = {
-        "deepopt": lambda: ours(rule, {"w": w.copy()}, grads)
+        "deepopt": lambda: ours(rule, params, grads)
     }
     if contest.torch and contest.has_fused:
         makers["torch fused"] = torch_with(fused=True)
@@ -162,8 +160,8 @@ def contestants(name: str, n: int, only: str = "") -> dict[str, Step]:
     if n <= BIG:
         makers |= {
             "optax jit": lambda: optax_step(contest.optax, w, g),
-            "deepopt blocks": lambda: blocks(rule, w.copy(), g),
-            "deepopt pure": lambda: ours(rule, params, grads, in_place=False),
+            "deepopt blocks": lambda: ours(rule, params, grads, compiled=False),
+            "deepopt pure": lambda: pure(rule, params, grads),
         }
         if name == "SGD":
             makers["scipy saxpy"] = lambda: saxpy_step(w.copy())
@@ -188,7 +186,7 @@ def measure(only: str = "", sizes: tuple[int, ...] = SIZES) -> list[dict[str, An
         if only.lower() not in name.lower():
             continue
         for n in sizes:
-            rounds = 15 if n <= BIG else 3
+            rounds = 15 if n <= BIG else 5
             steps = contestants(name, n)
             times = interleave(steps | movers(n), rounds)
             floor = floors(contest.rule, fastest(times))
@@ -214,7 +212,7 @@ def measure_rules(n: int = 10_000_000) -> list[dict[str, Any]]:
     w, g = rng.standard_normal((2, n), dtype=np.float32)
     runs = movers(n)
     for name, contest in RULES.items():
-        runs[name] = ours(contest.rule, {"w": w.copy()}, {"w": g})
+        runs[name] = ours(contest.rule, {"w": w}, {"w": g})
     times = interleave(runs, rounds=11)
     rows: list[dict[str, Any]] = []
     for name, contest in RULES.items():
@@ -225,37 +223,36 @@ def measure_rules(n: int = 10_000_000) -> list[dict[str, Any]]:
     return rows
 
 
-def measure_packed() -> list[dict[str, Any]]:
-    """Return rows for Adam on many small tensors, side by side in memory or not."""
-    rows: list[dict[str, Any]] = []
+def models() -> dict[str, Params]:
+    """Return networks of several arrays: few, many of all sizes, many small ones."""
     rng = np.random.default_rng(0)
-    mlp: list[tuple[int, ...]] = [(64, 128), (128,), (128, 64), (64,), (64, 10), (10,)]
-    models: dict[str, list[tuple[int, ...]]] = {
-        "6 tensors": mlp,
-        "100 tensors": [(172,)] * 100,
+    small = np.float32
+    blocks = [init_transformer_block(rng, 128, 512, dtype=small) for _ in range(5)]
+    return {
+        "6 arrays": init_mlp(rng, [64, 128, 64, 10], dtype=small),
+        "60 arrays": {
+            f"{i}.{k}": w for i, b in enumerate(blocks) for k, w in b.items()
+        },
+        "100 arrays": {f"w{i}": np.ones(172, small) for i in range(100)},
     }
-    for label, shapes in models.items():
-        params = {
-            f"w{i}": rng.standard_normal(shape, dtype=np.float32)
-            for i, shape in enumerate(shapes)
-        }
+
+
+def measure_arrays() -> list[dict[str, Any]]:
+    """Return rows for Adam on networks, each gradient in an array of its own."""
+    rows: list[dict[str, Any]] = []
+    adam = RULES["Adam"].torch
+    assert adam
+    for label, params in models().items():
         grads = {k: np.ones_like(w) for k, w in params.items()}
-        apart = {k: w.copy() for k, w in params.items()}
-        steps = {
-            "deepopt": ours(Adam(), ravel(params)[1], ravel(grads)[1]),
-            "deepopt, gradients apart": ours(Adam(), ravel(params)[1], grads),
-            "deepopt, all apart": ours(Adam(), apart, grads),
-        }
+        steps = {"deepopt": ours(Adam(), params, grads)}
         for how in ("", "foreach", "fused"):
             flags = {how: True} if how else {}
-            adam = RULES["Adam"].torch
-            assert adam
             steps[f"torch {how}".rstrip()] = torch_step(adam, params, grads, **flags)
         times = interleave(steps)
         for who, values in times.items():
             rows.append(
                 {
-                    "tensors": label,
+                    "arrays": label,
                     "n": sum(w.size for w in params.values()),
                     "who": who,
                     "us": summary([1e6 * t for t in values]),
