@@ -101,7 +101,7 @@ def read_only(a: Array) -> Array:
 def _aligned(columns: int, n: int, dtype: Any) -> tuple[Any, list[Array]]:
     """Return a block and flat arrays of n entries in it, each from a cache line on."""
     size = n * dtype.itemsize
-    stride = -(-size // LINE) * LINE
+    stride = (size // LINE + 1) * LINE
     block = np.empty(columns * stride + LINE, np.uint8)
     start = -block.ctypes.data % LINE
     places = range(start, start + columns * stride, stride)
