@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -18,14 +18,26 @@ np.empty(2**25 - 2**16, np.uint8)
 
 Vjp = Callable[[Any], Any]  # from the output's cotangent to one argument's
 Result = tuple[Any, tuple[Vjp | None, ...]]  # what a primitive's rule returns
-Tape = list["Var"]
+Tape = list["Var"]  # of one call; it is cleared at the end, so an empty one is closed
+
+ONE_CALL = "take .value of the other call's (no second derivatives here, but see hvp)"
 
 PRIMITIVES: dict[str, Callable[..., Any]] = {}
 """Every primitive by name; the tests check the gradient of each."""
 
 
 class Var:
-    """An array that is being recorded: its value, and how to pull a cotangent back."""
+    """An array that is being recorded: its value, and how to pull a cotangent back.
+
+    It lives in one call of `value_and_grad`; what is decided or computed apart from the
+    derivative takes its ``value``.
+
+    Raises
+    ------
+    TypeError
+        If it is compared, asked for its truth, or given to a function of NumPy: all
+        three would lose the derivative without a word.
+    """
 
     __slots__ = ("grad", "parents", "tape", "value")
     __array_ufunc__ = None  # so that ndarray + Var asks Var, not NumPy
@@ -53,6 +65,21 @@ class Var:
     def __repr__(self) -> str:
         """Show the value."""
         return f"Var({self.value!r})"
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self.value)))
+
+    def __array__(self, *args: Any, **options: Any) -> NoReturn:
+        raise TypeError("a Var is no array for NumPy: use a primitive, or its .value")
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("a Var is neither true nor false: take its .value")
+
+    def __eq__(self, other: object) -> NoReturn:
+        raise TypeError("a Var cannot be compared: take its .value")
+
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__
+    __hash__ = object.__hash__  # by identity
 
     def __add__(self, other: Any) -> Any:
         return PRIMITIVES["add"](self, other)
@@ -104,6 +131,13 @@ def primitive(
     that is not recorded is never called, so the input data's gradient costs nothing.
     A vjp returns ``d`` itself, a view, or a new array, never one that it keeps.
     Without a recorded argument the function is plain NumPy.
+
+    Raises
+    ------
+    ValueError
+        When the function is called: if the rule does not return a vjp for each
+        argument, if a recorded one has none, or if recorded ones come from two calls of
+        `value_and_grad` or from one that is over.
     """
 
     @functools.wraps(rule)
@@ -111,17 +145,32 @@ def primitive(
         values = [a.value if isinstance(a, Var) else a for a in args]
         out, vjps = rule(*values, **static)
         pairs = zip(args, vjps, strict=True)
-        parents = [(a, vjp) for a, vjp in pairs if isinstance(a, Var)]
+        parents = [pair for pair in pairs if isinstance(pair[0], Var)]
         if not parents:
             return out
-        for i, vjp in enumerate(vjps):
-            if vjp is None and isinstance(args[i], Var):
-                what = f"{rule.__name__} has no derivative with respect to"
-                raise ValueError(f"{what} argument {i}")
-        return Var(out, parents[0][0].tape, parents)
+        tape = parents[0][0].tape
+        for a, vjp in parents:
+            if a.tape is not tape or vjp is None:
+                _refuse(rule.__name__, args, vjps)
+        if not tape:
+            _refuse(rule.__name__, args, vjps)
+        return Var(out, tape, parents)
 
     PRIMITIVES[rule.__name__] = op
     return op
+
+
+def _refuse(name: str, args: Sequence[Any], vjps: Sequence[Vjp | None]) -> NoReturn:
+    """Say what is wrong with the recorded arguments of a primitive."""
+    for i, (a, vjp) in enumerate(zip(args, vjps, strict=True)):
+        if isinstance(a, Var) and vjp is None:
+            raise ValueError(f"{name} has no derivative with respect to argument {i}")
+        if isinstance(a, Var) and not a.tape:
+            raise ValueError(
+                f"{name}: argument {i} is a Var of a value_and_grad call that is over: "
+                "take its .value"
+            )
+    raise ValueError(f"{name} mixes Vars of two value_and_grad calls: {ONE_CALL}")
 
 
 class Shared:

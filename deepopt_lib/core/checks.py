@@ -32,8 +32,9 @@ def check_number(
     """
     left = "(" if math.isinf(low) else ends[0]
     right = ends[1]
-    if not (
-        is_number(value)
+    number = isinstance(value, int | float | np.integer | np.floating)
+    if isinstance(value, bool) or not (
+        number
         and (low <= value if left == "[" else low < value)
         and (value <= high if right == "]" else value < high)
     ):
@@ -50,7 +51,8 @@ def check_int(name: str, value: Any, low: int = 1, high: int | None = None) -> i
     Raises
     ------
     ValueError
-        ``"bits must be an int in [1, 16], got 17"``, ``"r must be an int >= 1, got 0"``.
+        ``"bits must be an int in [1, 16], got 17"`` or ``"r must be an int >= 1, got
+        0"``.
     """
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not whole or value < low or (high is not None and value > high):
@@ -92,14 +94,3 @@ def check_array(name: str, x: Any, ndim: int | None = None) -> Array:
         bad = int(x.size - np.isfinite(x).sum())
         raise ValueError(f"{name} has {bad} entries that are NaN or infinite")
     return x
-
-
-def is_number(value: Any) -> bool:
-    """Say whether ``value`` is one real number, of Python or NumPy, and not a bool."""
-    number = isinstance(value, int | float | np.integer | np.floating)
-    return number and not isinstance(value, bool)
-
-
-def is_int(value: Any) -> bool:
-    """Say whether ``value`` is one whole number, of Python or NumPy, and not a bool."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)

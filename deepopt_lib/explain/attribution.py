@@ -13,7 +13,7 @@ import numpy as np
 
 from deepopt_lib.autodiff.backward import value_and_grad
 from deepopt_lib.autodiff.ops.arrays import sum
-from deepopt_lib.core.checks import check_array, is_int
+from deepopt_lib.core.checks import check_array, check_int
 from deepopt_lib.core.types import Array
 
 __all__ = ["input_gradient", "integrated_gradients", "saliency"]
@@ -46,6 +46,11 @@ def saliency(f: Score, x: Array) -> Array:
 
     Simonyan, Vedaldi, Zisserman (2014), section 3.1, for one channel. It ranks inputs
     and does not add up to anything.
+
+    Raises
+    ------
+    ValueError
+        As `input_gradient`.
     """
     out: Array = np.abs(input_gradient(f, x))
     return out
@@ -64,11 +69,11 @@ def integrated_gradients(
     Raises
     ------
     ValueError
-        If ``steps`` is not an int >= 1, or x or ``baseline`` has the wrong shape.
+        If ``steps`` is not an int >= 1, x or ``baseline`` is not finite or has the
+        wrong shape, or ``f`` does not return one score a sample.
     """
     check_array("x", x, ndim=2)
-    if not is_int(steps) or steps < 1:
-        raise ValueError(f"steps must be an int >= 1, got {steps!r}")
+    check_int("steps", steps)
     b = np.zeros_like(x) if baseline is None else check_array("baseline", baseline)
     if b.shape not in (x.shape, x.shape[1:]):
         raise ValueError(f"baseline must have shape {x.shape[1:]}, got {b.shape}")

@@ -11,6 +11,7 @@ import numpy as np
 from deepopt_lib.autodiff.ops.arithmetic import linear
 from deepopt_lib.autodiff.ops.arrays import reshape
 from deepopt_lib.autodiff.ops.convolution import conv_layer
+from deepopt_lib.core.checks import check_int
 from deepopt_lib.core.shapes import check_shapes
 from deepopt_lib.core.types import Params
 from deepopt_lib.nn.params import check_sizes, draw_linear, prefixed
@@ -39,11 +40,12 @@ def init_conv_net(
         If a size is not a positive int, ``image`` does not have three of them,
         ``kernel`` is even, or height or width cannot be halved that often.
     """
-    check_sizes("image", image, at_least=3)
-    check_sizes("channels", channels, at_least=1)
-    check_sizes("classes and kernel", [classes, kernel], at_least=2)
     if len(image) != 3:
         raise ValueError(f"image must be (height, width, c), got {list(image)}")
+    check_sizes("image", image, at_least=3)
+    check_sizes("channels", channels, at_least=1)
+    check_int("classes", classes)
+    check_int("kernel", kernel)
     if kernel % 2 == 0:
         raise ValueError(f"kernel must be odd, got {kernel}")
     height, width, c = image

@@ -1,4 +1,4 @@
-"""Networks: an ``init_*`` that draws parameters, and a pure function that uses them."""
+"""A multilayer perceptron."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def init_mlp(
     Raises
     ------
     ValueError
-        If there are fewer than two sizes, or one is not a positive int.
+        If there are fewer than two sizes, one is not a positive int, or ``gain`` is not
+        a finite number >= 0.
     """
     check_sizes("sizes", sizes, at_least=2)
     params: Params = {}
@@ -44,6 +45,11 @@ def mlp(params: Any, x: Any, activation: Callable[[Any], Any] = relu) -> Any:
     """Return the logits of a multilayer perceptron: x (batch, n_in) -> (batch, n_out).
 
     ``activation`` follows every layer but the last. Works on arrays and on the tape.
+
+    Raises
+    ------
+    ValueError
+        If the shape of x is not the one that the parameters were drawn for.
     """
     depth = len(params) // 2
     for i in range(1, depth + 1):

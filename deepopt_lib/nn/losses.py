@@ -9,7 +9,8 @@ import numpy as np
 
 from deepopt_lib.autodiff.ops.arrays import mean, sum
 from deepopt_lib.autodiff.ops.softmax import log_softmax
-from deepopt_lib.core.checks import is_number
+from deepopt_lib.core.checks import check_number
+from deepopt_lib.core.shapes import check_indices, check_shapes
 
 __all__ = ["accuracy", "distillation", "mse"]
 
@@ -19,6 +20,11 @@ def mse(prediction: Any, target: Any) -> Any:
 
     ``mean_i sum_j (prediction_ij - target_ij)**2 / 2``, both of shape (batch, n). The
     half makes its gradient the plain residual.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
     """
     if np.shape(prediction) != np.shape(target):
         raise ValueError(
@@ -45,17 +51,26 @@ def distillation(logits: Any, teacher_logits: Any, T: float) -> Any:
             "logits and teacher_logits differ in shape: "
             f"{np.shape(logits)}, {np.shape(teacher_logits)}"
         )
-    if not (is_number(T) and 0 < T < math.inf):
-        raise ValueError(f"T must be a finite number > 0, got {T!r}")
+    T = check_number("T", T, 0, math.inf, "()")
     log_p = log_softmax(np.asarray(teacher_logits) / T)
     log_q = log_softmax(logits / T)
     return mean(sum(np.exp(log_p) * (log_p - log_q), axis=-1)) * T**2
 
 
 def accuracy(logits: Any, labels: Any) -> float:
-    """Return the fraction of rows whose largest logit is the label's (0 to 1)."""
-    if np.shape(labels) != np.shape(logits)[:1]:
-        raise ValueError(
-            f"labels must have shape {np.shape(logits)[:1]}, got {np.shape(labels)}"
-        )
+    """Return the fraction of rows whose largest logit is the label's (0 to 1).
+
+    logits (batch, classes), labels (batch,) of ints.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, the labels are not ints in [0, classes), or there are
+        none.
+    """
+    wanted = "logits (batch, classes), labels (batch,)"
+    check_shapes("accuracy", wanted, logits, labels)
+    labels = check_indices("labels", labels, np.shape(logits)[1])
+    if not labels.size:
+        raise ValueError("accuracy needs a sample or more, got 0")
     return float(np.mean(np.argmax(logits, axis=1) == labels))

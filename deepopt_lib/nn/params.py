@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deepopt_lib.core.checks import is_int
+from deepopt_lib.core.checks import check_int, check_number
 from deepopt_lib.core.types import Params
 
 __all__ = ["draw_linear", "part", "prefixed"]
@@ -15,11 +15,10 @@ __all__ = ["draw_linear", "part", "prefixed"]
 
 def check_sizes(name: str, sizes: Any, at_least: int) -> None:
     """Raise unless ``sizes`` are ``at_least`` or more positive ints."""
-    counts = {1: "one or more", 2: "two or more", 3: "three or more"}
-    if len(sizes) < at_least or any(not is_int(n) or n < 1 for n in sizes):
-        raise ValueError(
-            f"{name} must be {counts[at_least]} positive ints, got {list(sizes)}"
-        )
+    if len(sizes) < at_least:
+        raise ValueError(f"{name} must be {at_least} ints or more, got {list(sizes)}")
+    for i, n in enumerate(sizes):
+        check_int(f"{name}[{i}]", n)
 
 
 def draw_linear(
@@ -29,7 +28,15 @@ def draw_linear(
 
     He et al. (2015), eq. 10, with gain 2 for layers before a relu; gain 1 keeps the
     variance of linear layers and suits tanh.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive int, or ``gain`` is not a finite number >= 0.
     """
+    check_int("n_in", n_in)
+    check_int("n_out", n_out)
+    gain = check_number("gain", gain, 0)
     W = rng.standard_normal((n_in, n_out)) * np.sqrt(gain / n_in)
     return {"W": W.astype(dtype), "b": np.zeros(n_out, dtype)}
 

@@ -11,9 +11,10 @@ from deepopt_lib.autodiff.ops.arrays import reshape
 from deepopt_lib.autodiff.ops.attention import self_attention
 from deepopt_lib.autodiff.ops.dropout import dropout
 from deepopt_lib.autodiff.ops.normalization import layer_norm
+from deepopt_lib.core.checks import check_int
 from deepopt_lib.core.shapes import check_shapes
 from deepopt_lib.core.types import Params
-from deepopt_lib.nn.params import check_sizes, draw_linear, part, prefixed
+from deepopt_lib.nn.params import draw_linear, part, prefixed
 
 __all__ = ["attention", "init_attention", "init_transformer_block", "transformer_block"]
 
@@ -31,7 +32,7 @@ def init_attention(
     ValueError
         If ``dim`` is not a positive int.
     """
-    check_sizes("dim", [dim], at_least=1)
+    check_int("dim", dim)
     fused = draw_linear(rng, dim, 3 * dim, 1.0, dtype)
     output = draw_linear(rng, dim, dim, 1.0, dtype)
     return fused | {"Wo": output["W"], "bo": output["b"]}
@@ -41,7 +42,7 @@ def attention(params: Any, x: Any, *, heads: int, causal: bool = False) -> Any:
     """Return multi-head self-attention: Vaswani et al. (2017), section 3.2.
 
     x (batch, time, dim) -> (batch, time, dim); ``causal`` hides the future. One
-    primitive, `deepopt_lib.attention.self_attention`.
+    primitive, `self_attention`.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def init_transformer_block(
     ValueError
         If ``dim`` or ``hidden`` is not a positive int.
     """
-    check_sizes("dim and hidden", [dim, hidden], at_least=2)
+    check_int("hidden", hidden)
     params = prefixed("attention", init_attention(rng, dim, dtype=dtype))
     params |= prefixed("mlp.layer1", draw_linear(rng, dim, hidden, 2.0, dtype))
     params |= prefixed("mlp.layer2", draw_linear(rng, hidden, dim, 1.0, dtype))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from deepopt_lib.core.types import Array, Rule, State
 from deepopt_lib.optim.base import check_rule
 
-__all__ = ["Chain", "MatrixOr", "chain"]
+__all__ = ["Chain", "MatrixOr", "chain", "rule_for"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,11 @@ class MatrixOr:
 
     Muon needs it: its step is defined for weight matrices only, and the biases of
     the same network take Adam's (Jordan et al. 2024).
+
+    Raises
+    ------
+    ValueError
+        If one of them is not a rule.
     """
 
     matrix: Rule

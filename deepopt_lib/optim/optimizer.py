@@ -105,7 +105,13 @@ class Optimizer:
         return new_params, OptimizerState(t, new_states)
 
     def lr_at(self, t: int) -> float:
-        """Return the learning rate of step ``t``, checked."""
+        """Return the learning rate of step ``t``.
+
+        Raises
+        ------
+        ValueError
+            If the schedule returns something other than a finite number >= 0.
+        """
         if callable(self.lr):
             return check_number(f"lr({t})", self.lr(t), 0)
         return float(self.lr)

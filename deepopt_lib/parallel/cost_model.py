@@ -31,6 +31,11 @@ class Link:
         Bytes, two or more, ascending.
     seconds : sequence of float
         What a message of that size takes. Beyond the last size the last line goes on.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two sizes, not as many seconds, or they do not ascend.
     """
 
     sizes: tuple[float, ...]
@@ -53,7 +58,13 @@ class Link:
 
     @classmethod
     def line(cls, alpha: float, beta: float) -> Link:
-        """Return the link with one alpha (seconds) and one beta (seconds a byte)."""
+        """Return the link with one alpha (seconds) and one beta (seconds a byte).
+
+        Raises
+        ------
+        ValueError
+            If one of them is not a finite number > 0.
+        """
         alpha = check_number("alpha", alpha, 0, ends="()")
         beta = check_number("beta", beta, 0, ends="()")
         return cls((0.0, 1e9), (alpha, alpha + 1e9 * beta))

@@ -9,12 +9,10 @@ returned is never below the true one.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from deepopt_lib.core.checks import is_int, is_number
-from deepopt_lib.privacy.clipping import check_positive, check_rate
+from deepopt_lib.core.checks import check_int, check_number
 
 __all__ = ["ORDERS", "epsilon", "noise_for", "rdp"]
 
@@ -36,10 +34,9 @@ def rdp(q: float, noise: float, alpha: int) -> float:
     ValueError
         If q is outside (0, 1], ``noise`` is not > 0, or ``alpha`` is not an int >= 2.
     """
-    check_rate(q)
-    check_positive("noise", noise)
-    if not is_int(alpha) or alpha < 2:
-        raise ValueError(f"alpha must be an int >= 2, got {alpha!r}")
+    q = check_number("q", q, 0, 1, "(]")
+    noise = check_number("noise", noise, 0, math.inf, "()")
+    alpha = check_int("alpha", alpha, 2)
     if q == 1:
         return alpha / (2 * noise**2)
     k = np.arange(alpha + 1.0)
@@ -64,7 +61,7 @@ def epsilon(q: float, noise: float, steps: int, delta: float) -> float:
         If q is outside (0, 1], ``noise`` is not > 0, ``steps`` is not an int >= 1, or
         ``delta`` is outside (0, 1).
     """
-    check_steps_and_delta(steps, delta)
+    check_int("steps", steps)
     spent = (steps * rdp(q, noise, a) + _tail(delta, a) for a in ORDERS)
     return min(spent)
 
@@ -77,13 +74,11 @@ def noise_for(target: float, q: float, steps: int, delta: float) -> float:
     ValueError
         If ``target`` is not > 0 or below what `ORDERS` can show, or as in `epsilon`.
     """
-    check_rate(q)
-    check_steps_and_delta(steps, delta)
-    check_positive("epsilon", target)
+    target = check_number("target", target, 0, math.inf, "()")
     least = _tail(delta, ORDERS[-1])
     if target <= least * (1 + 1e-6):
         raise ValueError(
-            f"epsilon must be > {least:.3g} for delta = {delta:g}: the accountant has "
+            f"target must be > {least:.3g} for delta = {delta:g}: the accountant has "
             f"orders up to {ORDERS[-1]}, got {target!r}"
         )
     low, high = 0.0, 1.0
@@ -98,13 +93,6 @@ def noise_for(target: float, q: float, steps: int, delta: float) -> float:
     return high
 
 
-def check_steps_and_delta(steps: Any, delta: Any) -> None:
-    """Refuse a number of steps that is none, and a delta outside (0, 1)."""
-    if not is_int(steps) or steps < 1:
-        raise ValueError(f"steps must be an int >= 1, got {steps!r}")
-    if not (is_number(delta) and 0 < delta < 1):
-        raise ValueError(f"delta must be in (0, 1), got {delta!r}")
-
-
 def _tail(delta: float, alpha: int) -> float:
+    delta = check_number("delta", delta, 0, 1, "()")
     return math.log(1 / delta) / (alpha - 1)

@@ -2,7 +2,7 @@
 
 DP-SGD (Abadi et al. 2016, Algorithm 1): draw a Poisson sample, clip the gradient of
 each of its samples, add noise to the sum. What that promises is computed in
-`deepopt_lib.accountant`.
+`deepopt_lib.privacy.accountant`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from deepopt_lib.autodiff.backward import value_and_grad
 from deepopt_lib.autodiff.ops.arithmetic import relu
 from deepopt_lib.autodiff.ops.arrays import sum, take
 from deepopt_lib.autodiff.ops.softmax import log_softmax
-from deepopt_lib.core.checks import is_int, is_number
+from deepopt_lib.core.checks import check_int, check_number
+from deepopt_lib.core.shapes import check_indices
 from deepopt_lib.core.tree import global_norm
 from deepopt_lib.core.types import Array, Grads, Params
 
@@ -30,16 +31,26 @@ def poisson(n: int, q: float, rng: np.random.Generator) -> NDArray[np.int64]:
 
     Its size varies, and it may be empty: the accountant of the sampled Gaussian
     mechanism holds for this sampling, not for shuffled batches of one size.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is not an int >= 1, or q is outside (0, 1].
     """
-    if not is_int(n) or n < 1:
-        raise ValueError(f"n must be an int >= 1, got {n!r}")
-    check_rate(q)
+    check_int("n", n)
+    q = check_number("q", q, 0, 1, "(]")
     return np.flatnonzero(rng.random(n) < q)
 
 
 def clip_factors(norms: Array, clip: float) -> Array:
-    """Return ``min(1, clip/norm)`` for each sample's gradient norm."""
-    check_positive("clip", clip)
+    """Return ``min(1, clip/norm)`` for each sample's gradient norm.
+
+    Raises
+    ------
+    ValueError
+        If ``clip`` is not a finite number > 0.
+    """
+    clip = check_number("clip", clip, 0, math.inf, "()")
     factors: Array = clip / np.maximum(norms, clip)
     return factors
 
@@ -51,9 +62,14 @@ def clipped_sum(
 
     ``sum_i g_i * min(1, clip/|g_i|)`` (Abadi et al. 2016, Algorithm 1), where the norm
     is over all parameters. ``loss(params, x, y)`` is a mean over samples, as in
-    `train.fit`; one backward pass a sample. Zeros if there is no sample.
+    `training.fit`; one backward pass a sample. Zeros if there is no sample.
+
+    Raises
+    ------
+    ValueError
+        If ``clip`` is not a finite number > 0, or x and y differ in length.
     """
-    check_positive("clip", clip)
+    clip = check_number("clip", clip, 0, math.inf, "()")
     check_samples(x, y)
     gradient = value_and_grad(loss)
     total = {k: np.zeros_like(w) for k, w in params.items()}
@@ -76,11 +92,18 @@ def mlp_clipped_sum(
     A sample's gradient of a layer's W is the outer product of the layer's input a and
     the cotangent d of its output, so its squared norm with that of the bias is
     ``(|a|**2 + 1) * |d|**2``, and the sum is ``a.T @ (factor * d)``. No sample's
-    gradient is ever formed.
+    gradient is ever formed. x (samples, n_in), y (samples,) of ints.
+
+    Raises
+    ------
+    ValueError
+        If ``clip`` is not a finite number > 0, x and y differ in length, or y are not
+        ints in [0, classes).
     """
-    check_positive("clip", clip)
     check_samples(x, y)
     depth, inputs = len(params) // 2, []
+    x = np.asarray(x, params["layer1.W"].dtype)
+    y = check_indices("y", y, params[f"layer{depth}.b"].size)
 
     def total(shifts: Any) -> Any:
         a = x
@@ -118,25 +141,14 @@ def privatize(
     ValueError
         If ``clip``, ``noise`` or ``batch`` is not a finite number > 0.
     """
-    for name, value in {"clip": clip, "noise": noise, "batch": batch}.items():
-        check_positive(name, value)
+    clip = check_number("clip", clip, 0, math.inf, "()")
+    noise = check_number("noise", noise, 0, math.inf, "()")
+    batch = check_number("batch", batch, 0, math.inf, "()")
     scale = noise * clip
     return {
         k: (g + scale * rng.standard_normal(g.shape).astype(g.dtype)) / batch
         for k, g in total.items()
     }
-
-
-def check_positive(name: str, value: Any) -> None:
-    """Refuse what is not a finite number > 0."""
-    if not (is_number(value) and 0 < value < math.inf):
-        raise ValueError(f"{name} must be a finite number > 0, got {value!r}")
-
-
-def check_rate(q: Any) -> None:
-    """Refuse a sampling rate outside (0, 1]."""
-    if not (is_number(q) and 0 < q <= 1):
-        raise ValueError(f"q must be in (0, 1], got {q!r}")
 
 
 def check_samples(x: Any, y: Any) -> None:

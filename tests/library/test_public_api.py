@@ -1,19 +1,25 @@
-"""The public surface: listed, documented, without swallowed keywords, quick to load."""
+"""The public surface: listed, documented, promised, and without swallowed keywords."""
 
+import ast
 import inspect
 import subprocess
 import sys
 import types
 from collections.abc import Iterator
-from importlib.resources import files
+from importlib import resources
 from typing import Any
 
 import pytest
 
 import deepopt_lib
-from tests.library.registry import modules
+from tests.library.registry import LIBRARY, PACKAGES, ROOT, files, modules, offered
 
-MODULES = sorted(modules())
+# A package within a package is a folder, and offers nothing itself.
+MODULES = sorted(
+    name
+    for name, module in modules().items()
+    if name in PACKAGES or not hasattr(module, "__path__")
+)
 every_module = pytest.mark.parametrize("name", MODULES)
 
 # The names and parameters on which others rely.
@@ -25,12 +31,14 @@ PROMISED = {
     "optim.Adam": "(b1=0.9, b2=0.999, eps=1e-08)",
     "optim.AMSGrad": "(b1=0.9, b2=0.999, eps=1e-08)",
     "optim.Lion": "(b1=0.9, b2=0.99)",
-    "optim.Orthogonalize": "(steps=5)",
     "optim.WeightDecay": "(lam)",
+    "optim.Orthogonalize": "(steps=5)",
     "optim.chain": "(*rules)",
-    "optim.Optimizer": "(rule, lr, fused=False, threads=1)",
+    "optim.Optimizer": "(rule, lr)",
     "optim.Optimizer.init": "(self, params)",
     "optim.Optimizer.step": "(self, grads, state, params)",
+    "optim.InPlace": "(optimizer, params, threads=1, ...)",  # and what it likes
+    "optim.InPlace.step": "(self, grads)",
     "optim.sgd": "(lr)",
     "optim.momentum": "(lr, mu=0.9)",
     "optim.adagrad": "(lr)",
@@ -39,10 +47,19 @@ PROMISED = {
     "optim.adamw": "(lr, lam=0.01)",
     "optim.lion": "(lr, lam=0.0)",
     "optim.muon": "(lr)",
-    "autodiff.check_grads": "(f, *args, tol=1e-06)",
-    "training.Problem": "(f, grad, x0, minimum)",
-    "data.digits": "()",
+    "autodiff.value_and_grad": "(f)",
+    "autodiff.tanh": "(a)",
+    "autodiff.sum": "(a, *, axis=None)",
+    "nn.init_mlp": "(rng, sizes, *, gain=2.0, dtype=float64)",
+    "nn.mlp": "(params, x, activation=relu)",
+    "compress.Affine": "(bits=8, symmetric=False, axis=None, block=None, "
+    "range='minmax')",
+    "compress.activation_aware": "(W, x, r, damp=1e-06)",
+    "compress.integer_mlp": "(params, x)",
 }
+COMMANDS = ("compress", "parallel")
+# What a protocol says once for all that follow it.
+PROTOCOL = ("init", "update", "encode", "decode")
 
 
 def load(name: str) -> types.ModuleType:
@@ -120,8 +137,8 @@ def test_no_keyword_is_swallowed(name: str) -> None:
             found.append((label, value))
         if isinstance(value, type):
             found = [(f"{label}.{k}", v) for k, v in own_methods(value)]
-            plain = (object.__init__, ValueError.__init__)
-            if value.__init__ not in plain:  # type: ignore[misc]
+            made = value.__init__ is not object.__init__  # type: ignore[misc]
+            if made and not issubclass(value, Exception):
                 found.append((label, value))
         for what, function in found:
             function = getattr(function, "__func__", function)  # of a classmethod
@@ -131,47 +148,119 @@ def test_no_keyword_is_swallowed(name: str) -> None:
             assert inspect.Parameter.VAR_KEYWORD not in kinds, f"{what} takes **kwargs"
 
 
+def shown(default: Any) -> str:
+    return str(default.__name__) if callable(default) else repr(default)
+
+
+def parameters(function: Any) -> str:
+    """Return what ``inspect.signature`` does, without types, functions by name."""
+    found = []
+    kinds = inspect.Parameter
+    for p in inspect.signature(function).parameters.values():
+        if p.kind is kinds.KEYWORD_ONLY and "*" not in found:
+            found.append("*")
+        star = "*" if p.kind is kinds.VAR_POSITIONAL else ""
+        default = "" if p.default is p.empty else f"={shown(p.default)}"
+        found.append(f"{star}{p.name}{default}")
+    return f"({', '.join(found)})"
+
+
 @pytest.mark.parametrize("path", PROMISED)
 def test_promised_names_and_defaults(path: str) -> None:
     module, *rest = path.split(".")
     value: Any = load(module)
+    assert rest[0] in value.__all__
     for part in rest:
         value = getattr(value, part)
-    signature = inspect.signature(value)
-    bare = signature.replace(
-        parameters=[
-            p.replace(annotation=p.empty) for p in signature.parameters.values()
-        ],
-        return_annotation=signature.empty,
+    promised, open_end, _ = PROMISED[path].partition(", ...)")
+    assert parameters(value)[: len(promised) if open_end else None] == promised
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_promised_commands(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", f"deepopt_lib.{name}", "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
     )
-    assert str(bare) == PROMISED[path]
+    assert done.returncode == 0, done.stderr
+    assert f"python -m deepopt_lib.{name}" in done.stdout
 
 
-def test_mnist5k_needs_no_argument() -> None:
-    parameters = inspect.signature(load("data").mnist5k).parameters.values()
-    assert all(p.default is not p.empty for p in parameters)
+def refuses(function: ast.AST) -> bool:
+    """Say whether a function raises an error itself, or has something checked."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            return True
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func).split(".")[-1]
+            if name.lstrip("_").startswith("check"):
+                return True
+    return False
+
+
+def refusing(tree: ast.Module, names: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield every public function or class that refuses something, and its docstring.
+
+    A class speaks for how it is made, each of its methods for itself.
+    """
+    for top in tree.body:
+        if isinstance(top, ast.FunctionDef | ast.ClassDef) and top.name in names:
+            doc = ast.get_docstring(top) or ""
+            if isinstance(top, ast.FunctionDef):
+                if refuses(top):
+                    yield top.name, doc
+                continue
+            for method in top.body:
+                if isinstance(method, ast.FunctionDef) and refuses(method):
+                    if method.name in ("__init__", "__post_init__"):
+                        yield top.name, doc
+                    elif method.name[0] != "_" and method.name not in PROTOCOL:
+                        yield (
+                            f"{top.name}.{method.name}",
+                            ast.get_docstring(method) or "",
+                        )
+
+
+PATHS = {name: path for name, path in files(LIBRARY).items() if "." in name}
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_what_is_refused_is_documented(name: str) -> None:
+    """Where a docstring starts with it (of a check), it needs no section."""
+    tree = ast.parse(PATHS[name].read_text("utf-8"))
+    package = ".".join(name.split(".")[:2])
+    names = set(offered(tree)) & set(getattr(load(package), "__all__", ()))
+    assert not [
+        what
+        for what, doc in refusing(tree, names)
+        if "Raises\n------\n" not in doc and not doc.startswith("Raise")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("def f(x):\n    return x", []),
+        ("def f(x):\n    raise ValueError(x)", ["f"]),
+        ("def f(x):\n    x = check_int('x', x)", ["f"]),
+        ("def f(x):\n    _check_all(x)", ["f"]),
+        ("def f(x):\n    try:\n        g(x)\n    except E:\n        raise", []),
+        ("def _g(x):\n    raise ValueError(x)", []),
+        ("class C:\n    def __post_init__(self):\n        checks.check_int(1)", ["C"]),
+        ("class C:\n    def round(self, x):\n        raise E(x)", ["C.round"]),
+        ("class C:\n    def encode(self, x):\n        raise E(x)", []),
+    ],
+)
+def test_what_is_refused_is_found(text: str, found: list[str]) -> None:
+    assert [what for what, _ in refusing(ast.parse(text), {"f", "C"})] == found
 
 
 def test_types_are_shipped() -> None:
-    assert files("deepopt_lib").joinpath("py.typed").is_file()
+    assert resources.files("deepopt_lib").joinpath("py.typed").is_file()
 
 
 def test_version_is_one() -> None:
     assert deepopt_lib.__version__.count(".") == 2
-
-
-@pytest.mark.parametrize("name", ["core", "optim", "autodiff", "nn"])
-def test_importing_the_core_loads_nothing_heavy(name: str) -> None:
-    heavy = {"matplotlib", "sklearn", "numba", "scipy", "mlxtend", "IPython", "torch"}
-    code = (
-        f"import sys, deepopt_lib.{name}\nprint(*sorted({heavy!r} & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stderr == ""
-    assert done.returncode == 0
-    assert done.stdout.split() == []

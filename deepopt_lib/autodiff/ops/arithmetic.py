@@ -1,4 +1,4 @@
-"""The primitives of the tape: each an output and its vector-Jacobian products.
+"""Arithmetic, elementwise functions, and products of matrices.
 
 In every docstring ``d`` is the cotangent of the output: the derivative of the loss with
 respect to it, of the output's shape.
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from deepopt_lib.autodiff.tape import Result, primitive
+from deepopt_lib.core.checks import check_number
+from deepopt_lib.core.shapes import check_shapes
 
 __all__ = [
     "add",
@@ -75,8 +77,21 @@ def neg(a: Any) -> Result:
 
 @primitive
 def power(a: Any, exponent: float) -> Result:
-    """Compute ``a ** exponent`` for a fixed number ``exponent``."""
-    return a**exponent, (lambda d: d * exponent * a ** (exponent - 1), None)
+    """Compute ``a ** exponent``, elementwise; the derivative of ``a ** 0`` is 0.
+
+    Raises
+    ------
+    ValueError
+        If ``exponent`` is not one finite number: it has no derivative.
+    """
+    exponent = check_number("exponent", exponent)
+
+    def pull(d: Any) -> Any:
+        if exponent == 0:  # 0 * 0**-1 would be NaN
+            return np.zeros_like(d)
+        return d * exponent * a ** (exponent - 1)
+
+    return a**exponent, (pull, None)
 
 
 @primitive
@@ -115,11 +130,19 @@ def relu(a: Any) -> Result:
 
 @primitive
 def matmul(a: Any, b: Any) -> Result:
-    """Compute ``a @ b`` of matrices (or stacks of them with equal leading axes)."""
-    if min(np.ndim(a), np.ndim(b)) < 2 or a.shape[:-2] != b.shape[:-2]:
+    """Compute ``a @ b`` of matrices (or stacks of them with equal leading axes).
+
+    a (..., m, k), b (..., k, n) -> (..., m, n).
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+    """
+    check_shapes("matmul", "a (..., m, k), b (..., k, n)", a, b)
+    if a.shape[:-2] != b.shape[:-2]:
         raise ValueError(
-            "matmul needs matrices with equal leading axes, "
-            f"got shapes {np.shape(a)} and {np.shape(b)}"
+            f"matmul needs equal leading axes, got shapes {a.shape} and {b.shape}"
         )
     return a @ b, (
         lambda d: d @ np.swapaxes(b, -1, -2),
@@ -129,12 +152,14 @@ def matmul(a: Any, b: Any) -> Result:
 
 @primitive
 def linear(x: Any, W: Any, b: Any) -> Result:
-    """Compute ``x @ W + b``: (batch, n_in), (n_in, n_out), (n_out,)."""
-    if np.ndim(x) != 2 or x.shape[1:] != W.shape[:1] or W.shape[1:] != b.shape:
-        raise ValueError(
-            "linear needs x (batch, n_in), W (n_in, n_out), b (n_out,), "
-            f"got {np.shape(x)}, {np.shape(W)}, {np.shape(b)}"
-        )
+    """Compute ``x @ W + b``: (batch, n_in), (n_in, n_out), (n_out,).
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+    """
+    check_shapes("linear", "x (batch, n_in), W (n_in, n_out), b (n_out,)", x, W, b)
     out = x @ W
     out += b
     return out, (

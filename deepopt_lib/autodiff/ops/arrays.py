@@ -1,4 +1,8 @@
-"""Primitives that move entries or add them up."""
+"""Primitives that move entries or add them up.
+
+What NumPy refuses in the function of the same name is refused here with its message:
+shapes that do not fit, an axis or an index that is not there.
+"""
 
 from __future__ import annotations
 

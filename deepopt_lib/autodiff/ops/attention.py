@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from deepopt_lib.autodiff.ops.precision import at_least_float32, back_to
 from deepopt_lib.autodiff.tape import Result, Shared, primitive
-from deepopt_lib.core.checks import is_int
+from deepopt_lib.core.checks import check_int
 from deepopt_lib.core.shapes import check_shapes
 
 __all__ = ["online_attention", "self_attention"]
@@ -29,6 +30,7 @@ def self_attention(
 
     x (batch, time, dim), W (dim, 3*dim), b (3*dim,), Wo (dim, dim), bo (dim,) ->
     (batch, time, dim). Keeps heads*time numbers a position for the backward pass.
+    float16 is computed in float32: scores beyond 65,504 are common.
 
     Raises
     ------
@@ -40,10 +42,10 @@ def self_attention(
     )
     check_shapes("self_attention", wanted, x, W, b, Wo, bo)
     batch, time, dim = x.shape
-    if not is_int(heads) or not 1 <= heads <= dim or dim % heads:
-        raise ValueError(
-            f"heads must be an int >= 1 that divides dim = {dim}, got {heads!r}"
-        )
+    if dim % check_int("heads", heads):
+        raise ValueError(f"heads must divide dim = {dim}, got {heads}")
+    dtype = np.result_type(x, W, Wo)
+    x, W, b, Wo, bo = (at_least_float32(a) for a in (x, W, b, Wo, bo))
     scale = 1 / math.sqrt(dim // heads)
     rows = x.reshape(-1, dim)
     z = rows @ W
@@ -87,7 +89,7 @@ def self_attention(
         dz[:, :dim] *= scale
         return dz
 
-    return out.reshape(x.shape), (
+    return back_to(dtype, out.reshape(x.shape)), (
         lambda d: (pull_z(d) @ W.T).reshape(x.shape),
         lambda d: rows.T @ pull_z(d),
         lambda d: np.add.reduce(pull_z(d), axis=0),
@@ -103,8 +105,8 @@ def online_attention(q: Any, k: Any, v: Any, *, block: int) -> Any:
     the weighted sum by Rabe and Staats (2021) and Dao et al. (2022), algorithm 1. Of
     each row of scores it keeps the maximum m so far, the total of exp(score - m), and
     the sum of v with these weights; a larger maximum shrinks the last two. Exact up to
-    rounding. q (..., queries, d_k), k (..., time, d_k), v (..., time, d) ->
-    (..., queries, d).
+    rounding, float16 in float32. q (..., queries, d_k), k (..., time, d_k),
+    v (..., time, d) -> (..., queries, d).
 
     Raises
     ------
@@ -113,9 +115,9 @@ def online_attention(q: Any, k: Any, v: Any, *, block: int) -> Any:
     """
     wanted = "q (..., queries, d_k), k (..., time, d_k), v (..., time, d)"
     check_shapes("online_attention", wanted, q, k, v)
-    if not is_int(block) or block < 1:
-        raise ValueError(f"block must be an int >= 1, got {block!r}")
-    scaled = q / math.sqrt(q.shape[-1])
+    check_int("block", block)
+    dtype = np.result_type(q, k, v)
+    scaled = at_least_float32(q) / math.sqrt(q.shape[-1])
     m = np.full((*q.shape[:-1], 1), -np.inf, scaled.dtype)
     total = np.zeros_like(m)
     out = np.zeros((*q.shape[:-1], v.shape[-1]), scaled.dtype)
@@ -128,7 +130,7 @@ def online_attention(q: Any, k: Any, v: Any, *, block: int) -> Any:
         total = total * shrink + scores.sum(axis=-1, keepdims=True)
         out = out * shrink + scores @ v[..., i : i + block, :]
         m = larger
-    return out / total
+    return back_to(dtype, out / total)
 
 
 def _heads(a: Any, shape: tuple[int, ...], heads: int) -> Any:

@@ -22,7 +22,7 @@ from deepopt_lib.autodiff.ops.patches import (
 )
 from deepopt_lib.autodiff.ops.pooling import first_max, to_first_max
 from deepopt_lib.autodiff.tape import Result, Shared, primitive
-from deepopt_lib.core.checks import is_int
+from deepopt_lib.core.checks import check_int
 from deepopt_lib.core.shapes import check_shapes
 
 __all__ = ["conv2d", "conv_layer"]
@@ -81,14 +81,13 @@ def conv_layer(x: Any, W: Any, b: Any, *, pad: int = 0, pool: int = 2) -> Result
     Raises
     ------
     ValueError
-        As `conv2d` and `deepopt_lib.pooling.max_pool`.
+        As `conv2d`, or if ``pool`` is not an int >= 1 that divides height' and width'.
     """
     padded = _checked("conv_layer", x, W, b, pad)
     n, h, w, c_out = full = _out_shape(padded, W)
-    if not is_int(pool) or pool < 1 or h % pool or w % pool:
-        raise ValueError(
-            f"pool must be an int >= 1 that divides {h}, {w}, got {pool!r}"
-        )
+    check_int("pool", pool)
+    if h % pool or w % pool:
+        raise ValueError(f"pool must divide height {h} and width {w}, got {pool}")
     places = pool * pool
     kernels = W.reshape(-1, c_out)
     out = np.empty((n, h // pool, w // pool, c_out), np.result_type(padded, W))
@@ -137,8 +136,7 @@ def _checked(what: str, x: Any, W: Any, b: Any, pad: int) -> Any:
     check_shapes(what, wanted, x, W, b)
     n, h, w, c = x.shape
     kh, kw = W.shape[:2]
-    if not is_int(pad) or not 0 <= pad < min(kh, kw):
-        raise ValueError(f"pad must be an int in [0, {min(kh, kw)}), got {pad!r}")
+    check_int("pad", pad, 0, min(kh, kw) - 1)
     if h + 2 * pad < kh or w + 2 * pad < kw:
         raise ValueError(f"{what}: images {x.shape} are smaller than kernels {W.shape}")
     if not pad:

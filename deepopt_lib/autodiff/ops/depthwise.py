@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from deepopt_lib.autodiff.tape import Result, primitive
-from deepopt_lib.core.checks import is_int
+from deepopt_lib.core.checks import check_int
 from deepopt_lib.core.shapes import check_shapes
 
 __all__ = ["depthwise2d"]
@@ -36,8 +36,7 @@ def depthwise2d(x: Any, W: Any, b: Any, *, pad: int = 0) -> Result:
     )
     n, height, width, c = x.shape
     kh, kw, _ = W.shape
-    if not is_int(pad) or not 0 <= pad < min(kh, kw):
-        raise ValueError(f"pad must be an int in [0, {min(kh, kw)}), got {pad!r}")
+    check_int("pad", pad, 0, min(kh, kw) - 1)
     rows, columns = height + 2 * pad - kh + 1, width + 2 * pad - kw + 1
     if rows < 1 or columns < 1:
         raise ValueError(

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from deepopt_lib.autodiff.ops.precision import at_least_float32, back_to
 from deepopt_lib.autodiff.tape import Result, primitive
-from deepopt_lib.core.checks import is_number
+from deepopt_lib.core.checks import check_number
 
 __all__ = ["dropout"]
 
@@ -26,12 +27,11 @@ def dropout(x: Any, *, rate: float, rng: np.random.Generator | None) -> Result:
     ValueError
         If ``rate`` is not in [0, 1), or ``rng`` is something else.
     """
-    if not (is_number(rate) and 0 <= rate < 1):
-        raise ValueError(f"rate must be in [0, 1), got {rate!r}")
+    rate = check_number("rate", rate, 0, 1)
     if rng is None:
         return x, (lambda d: d,)
     if not isinstance(rng, np.random.Generator):
         raise ValueError(f"rng must be a numpy Generator or None, got {rng!r}")
     kept = rng.random(np.shape(x), dtype=np.float32) >= rate
-    factor = kept * np.asarray(1 / (1 - rate), x.dtype)
-    return x * factor, (lambda d: d * factor,)
+    factor = kept * np.asarray(1 / (1 - rate), at_least_float32(x).dtype)
+    return back_to(x.dtype, x * factor), (lambda d: d * factor,)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from deepopt_lib.autodiff.tape import Result, primitive
-from deepopt_lib.core.shapes import check_shapes
+from deepopt_lib.core.shapes import check_indices, check_shapes
 
 __all__ = ["embedding"]
 
@@ -24,11 +24,7 @@ def embedding(table: Any, ids: Any) -> Result:
         If ``table`` is not a matrix, or ``ids`` are not ints in [0, words).
     """
     check_shapes("embedding", "table (words, dim)", table)
-    ids = np.asarray(ids)
-    words = len(table)
-    known = np.min(ids, initial=0) >= 0 and np.max(ids, initial=-1) < words
-    if ids.dtype.kind not in "iu" or not known:
-        raise ValueError(f"ids must be ints in [0, {words}), got {ids!r}")
+    ids = check_indices("ids", ids, len(table))
 
     def pull(d: Any) -> Any:
         out = np.zeros_like(table, dtype=d.dtype)

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from deepopt_lib.autodiff.ops.precision import at_least_float32, back_to
 from deepopt_lib.autodiff.tape import Result, Shared, Var, primitive
-from deepopt_lib.core.checks import is_number
+from deepopt_lib.core.checks import check_number
 from deepopt_lib.core.shapes import check_shapes
 from deepopt_lib.core.types import Array
 
@@ -26,11 +27,6 @@ class Statistics(NamedTuple):
     var: Array
 
 
-def _check_eps(eps: float) -> None:
-    if not (is_number(eps) and 0 <= eps < np.inf):
-        raise ValueError(f"eps must be a finite number >= 0, got {eps!r}")
-
-
 def _row_mean(a: Any) -> Any:
     """Return the mean of each row, (rows, 1), as a product: faster than a reduction."""
     return a @ np.full((a.shape[1], 1), 1 / max(a.shape[1], 1), a.dtype)
@@ -41,7 +37,8 @@ def layer_norm(x: Any, g: Any, b: Any, *, eps: float = 1e-5) -> Result:
     """Normalize each sample over its features: Ba, Kiros, Hinton (2016), eq. 3.
 
     ``g * (x - mean) / sqrt(var + eps) + b`` with the mean and the (biased) variance of
-    the last axis. x (..., n), g (n,), b (n,) -> (..., n).
+    the last axis. x (..., n), g (n,), b (n,) -> (..., n). float16 is computed in
+    float32.
 
     Raises
     ------
@@ -49,9 +46,12 @@ def layer_norm(x: Any, g: Any, b: Any, *, eps: float = 1e-5) -> Result:
         If the shapes do not fit, or ``eps`` is not a finite number >= 0.
     """
     check_shapes("layer_norm", "x (..., n), g (n,), b (n,)", x, g, b)
-    _check_eps(eps)
-    rows = x.reshape(-1, x.shape[-1])
-    unit = rows - _row_mean(rows)
+    eps = check_number("eps", eps, 0)
+    dtype = np.result_type(x, g)
+    rows = at_least_float32(x).reshape(-1, x.shape[-1])
+    # Less the first entry first: of equal ones nothing is left for the mean to round.
+    unit = rows - rows[:, :1]
+    unit -= _row_mean(unit)
     inverse = 1 / np.sqrt(_row_mean(unit * unit) + eps)
     unit *= inverse
     out = unit * g
@@ -65,7 +65,7 @@ def layer_norm(x: Any, g: Any, b: Any, *, eps: float = 1e-5) -> Result:
         dx *= inverse
         return dx.reshape(x.shape)
 
-    return out.reshape(x.shape), (
+    return back_to(dtype, out.reshape(x.shape)), (
         pull_x,
         lambda d: np.add.reduce(d.reshape(rows.shape) * unit, axis=0),
         lambda d: np.add.reduce(d.reshape(rows.shape), axis=0),
@@ -74,9 +74,11 @@ def layer_norm(x: Any, g: Any, b: Any, *, eps: float = 1e-5) -> Result:
 
 def _moments(rows: Any) -> Statistics:
     """Return mean and biased variance of each column."""
-    mean = np.add.reduce(rows, axis=0) / len(rows)
-    centered = rows - mean
-    return Statistics(mean, np.add.reduce(centered * centered, axis=0) / len(rows))
+    centered = rows - rows[0]  # as in `layer_norm`
+    shift = np.add.reduce(centered, axis=0) / len(rows)
+    centered -= shift
+    var = np.add.reduce(centered * centered, axis=0) / len(rows)
+    return Statistics(rows[0] + shift, var)
 
 
 @primitive
@@ -93,22 +95,24 @@ def batch_norm(
     ``g * (x - mean) / sqrt(var + eps) + b`` with the mean and the (biased) variance
     over all axes but the last, of this batch; or, given ``statistics`` (see
     `running_statistics`), with those, as fixed numbers: Algorithm 2, for evaluation.
-    x (..., n), g (n,), b (n,) -> (..., n).
+    x (..., n), g (n,), b (n,) -> (..., n). float16 is computed in float32.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, the batch is empty, or ``eps`` is not >= 0.
+        If the shapes do not fit, the batch is empty, or ``eps`` is not a finite number
+        >= 0.
     """
     check_shapes("batch_norm", "x (..., n), g (n,), b (n,)", x, g, b)
-    _check_eps(eps)
-    rows = x.reshape(-1, x.shape[-1])
+    eps = check_number("eps", eps, 0)
+    dtype = np.result_type(x, g)
+    rows = at_least_float32(x).reshape(-1, x.shape[-1])
     if statistics is None:
         if not len(rows):
             raise ValueError(f"batch_norm needs a sample or more, got shape {x.shape}")
         mean, var = _moments(rows)
     else:
-        mean, var = (np.asarray(a, x.dtype) for a in statistics)
+        mean, var = (np.asarray(a, rows.dtype) for a in statistics)
         check_shapes("batch_norm", "g (n,), mean (n,), var (n,)", g, mean, var)
     inverse = 1 / np.sqrt(var + eps)
     unit = rows - mean
@@ -128,7 +132,7 @@ def batch_norm(
             dx = dx - db / len(rows) - unit * (dg / len(rows))
         return (dx * (g * inverse)).reshape(x.shape)
 
-    return out.reshape(x.shape), (
+    return back_to(dtype, out.reshape(x.shape)), (
         pull_x,
         lambda d: sums(d)[1],
         lambda d: sums(d)[0],
@@ -153,9 +157,8 @@ def running_statistics(x: Any, running: Statistics, mu: float = 0.9) -> Statisti
     check_shapes(
         "running_statistics", "x (..., n), mean (n,), var (n,)", value, *running
     )
-    if not (is_number(mu) and 0 <= mu < 1):
-        raise ValueError(f"mu must be in [0, 1), got {mu!r}")
-    rows = value.reshape(-1, value.shape[-1])
+    mu = check_number("mu", mu, 0, 1)
+    rows = at_least_float32(value).reshape(-1, value.shape[-1])
     if len(rows) < 2:
         raise ValueError(
             f"running_statistics needs two samples or more, got shape {value.shape}"

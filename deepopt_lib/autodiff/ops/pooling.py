@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from deepopt_lib.autodiff.tape import Result, primitive
-from deepopt_lib.core.checks import is_int
+from deepopt_lib.core.checks import check_int
 from deepopt_lib.core.shapes import check_shapes
 
 __all__ = ["avg_pool", "first_max", "max_pool", "to_first_max"]
@@ -15,10 +15,10 @@ __all__ = ["avg_pool", "first_max", "max_pool", "to_first_max"]
 
 def _check_pool(name: str, x: Any, size: int) -> None:
     check_shapes(name, "x (batch, height, width, channels)", x)
-    if not is_int(size) or size < 1 or x.shape[1] % size or x.shape[2] % size:
+    check_int("size", size)
+    if x.shape[1] % size or x.shape[2] % size:
         raise ValueError(
-            f"{name}: size must be an int >= 1 that divides height and width of "
-            f"{x.shape}, got {size!r}"
+            f"size must divide height and width of x, {x.shape}, got {size}"
         )
 
 

@@ -6,17 +6,32 @@ from typing import Any
 
 import numpy as np
 
+from deepopt_lib.autodiff.ops.precision import at_least_float32, back_to
 from deepopt_lib.autodiff.tape import Result, primitive
+from deepopt_lib.core.shapes import check_indices, check_shapes
 
 __all__ = ["cross_entropy", "log_softmax"]
 
 
 @primitive
 def log_softmax(a: Any) -> Result:
-    """Compute ``a - log(sum(exp(a)))`` over the last axis."""
-    shifted = a - np.max(a, axis=-1, keepdims=True)
+    """Compute ``a - log(sum(exp(a)))`` over the last axis.
+
+    The largest entry of each row is subtracted first, so that no exponential overflows.
+    float16 is computed in float32.
+
+    Raises
+    ------
+    ValueError
+        If ``a`` has no axis, or its last one is empty.
+    """
+    check_shapes("log_softmax", "a (..., classes)", a)
+    wide = at_least_float32(a)
+    shifted = wide - np.max(wide, axis=-1, keepdims=True)
     out = shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
-    return out, (lambda d: d - np.exp(out) * np.sum(d, axis=-1, keepdims=True),)
+    return back_to(a.dtype, out), (
+        lambda d: d - np.exp(out) * np.sum(d, axis=-1, keepdims=True),
+    )
 
 
 @primitive
@@ -25,27 +40,27 @@ def cross_entropy(logits: Any, labels: Any) -> Result:
 
     logits (batch, classes), labels (batch,) of ints. The derivative is
     ``(softmax - onehot) / batch``. The largest logit is subtracted first, so that no
-    exponential overflows.
+    exponential overflows. Of float16 logits the loss is float32; of none it is 0.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or the labels are not ints in [0, classes).
     """
-    labels = np.asarray(labels)
-    if np.ndim(logits) != 2 or labels.shape != logits.shape[:1]:
-        raise ValueError(
-            "cross_entropy needs logits (batch, classes), labels (batch,), "
-            f"got {np.shape(logits)} and {labels.shape}"
-        )
-    classes = logits.shape[1]
-    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
-        raise ValueError(f"labels must be in [0, {classes}), got {np.unique(labels)}")
+    wanted = "logits (batch, classes), labels (batch,)"
+    check_shapes("cross_entropy", wanted, logits, labels)
+    labels = check_indices("labels", labels, logits.shape[1])
+    logits = at_least_float32(logits)
+    n = len(labels) or 1
     rows = np.arange(len(labels))
     shifted = logits - np.maximum.reduce(logits, axis=1, keepdims=True)
     e = np.exp(shifted)
     total = np.add.reduce(e, axis=1, keepdims=True)
     losses = np.log(total[:, 0]) - shifted[rows, labels]
-    out = np.add.reduce(losses) / max(len(losses), 1)
 
     def pull(d: Any) -> Any:
         p = e / total
         p[rows, labels] -= 1
-        return p * (d / len(labels))
+        return p * (d / n)
 
-    return out, (pull, None)
+    return np.add.reduce(losses) / n, (pull, None)

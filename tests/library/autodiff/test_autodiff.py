@@ -1,6 +1,7 @@
 """The tape: every primitive against central differences, and what the tape promises."""
 
 import gc
+import inspect
 import math
 import weakref
 from collections.abc import Callable, Iterator
@@ -14,13 +15,11 @@ from deepopt_lib.autodiff import (
     PRIMITIVES,
     Var,
     check_grads,
-    hvp,
     primitive,
-    top_eigenvalue,
     value_and_grad,
 )
 from deepopt_lib.compress import sparse_linear, spread, to_format
-from deepopt_lib.core import Array, Grads, Params
+from deepopt_lib.core import Array, Params
 from tests.library.registry import modules
 
 modules()  # everything registers
@@ -368,6 +367,24 @@ def test_large_arguments_do_not_overflow() -> None:
     np.testing.assert_array_equal(grads["z"], [[1.0, -1.0, 0.0]])
 
 
+def test_each_row_has_its_own_maximum() -> None:
+    """With one for the batch, the exponentials of the other rows would vanish."""
+    z = np.array([[1.0, 2.0, 0.0], [-2000.0, -2001.0, -1999.0], [3000.0, 3000.0, 0.0]])
+    for scale in (1.0, 1e6):  # all rows far away from zero
+        z[1:] *= scale
+        expected = np.stack(
+            [[v - r.max() for v in r] - np.log(np.exp(r - r.max()).sum()) for r in z]
+        )
+        np.testing.assert_allclose(autodiff.log_softmax(z), expected, rtol=1e-12)
+        labels = np.array([0, 2, 1])
+        loss, grads = value_and_grad(
+            lambda p, y=labels: autodiff.cross_entropy(p["z"], y)
+        )({"z": z})
+        assert loss == pytest.approx(-expected[range(3), labels].mean(), rel=1e-12)
+        onehot = np.eye(3)[labels]
+        np.testing.assert_allclose(grads["z"], (np.exp(expected) - onehot) / 3)
+
+
 def test_the_derivative_of_relu_at_zero_is_zero() -> None:
     _, grads = value_and_grad(lambda p: autodiff.sum(autodiff.relu(p["x"])))(
         {"x": np.zeros(3)}
@@ -426,6 +443,19 @@ def test_operator(name: str) -> None:
     np.testing.assert_allclose(out.value, f(X, Y), rtol=1e-15)
 
 
+@pytest.mark.parametrize("index", [1, (2, 1), slice(1, 3), (slice(None), None), ...])
+def test_a_slice_is_pulled_back_without_ufunc_at(
+    monkeypatch: pytest.MonkeyPatch, index: Any
+) -> None:
+    """Which is right, too, and a hundred times slower."""
+    rule = inspect.unwrap(autodiff.take)
+    taken, (pull, _) = rule(numbers(4, 3), index)
+    monkeypatch.setattr(np, "add", None)
+    expected = np.zeros((4, 3))
+    expected[index] = 1.0
+    np.testing.assert_array_equal(pull(np.ones(np.shape(taken))), expected)
+
+
 def test_in_place_operators_make_new_variables() -> None:
     def f(p: Any) -> Any:
         a = b = p["a"]
@@ -442,7 +472,7 @@ def test_in_place_operators_make_new_variables() -> None:
 def test_numpy_functions_refuse_a_variable() -> None:
     """Better an error than an object array that has lost its gradient."""
     with pytest.raises(TypeError):
-        np.exp(Var(X, []))  # type: ignore[call-overload]
+        np.exp(Var(X, []))
 
 
 def test_repr_shows_the_value() -> None:
@@ -555,6 +585,55 @@ def test_gradients_are_arrays_of_their_own() -> None:
     assert grads["c"] == 2.0
 
 
+def test_two_parameters_do_not_share_one_gradient() -> None:
+    """The cotangent of a sum reaches both terms as the same array."""
+    weights = numbers(3, seed=2)
+    params: Params = {"a": numbers(3), "b": numbers(3, seed=1)}
+    _, grads = value_and_grad(lambda p: autodiff.sum((p["a"] + p["b"]) * weights))(
+        params
+    )
+    grads["a"] *= 2.0
+    np.testing.assert_array_equal(grads["b"], weights)
+    np.testing.assert_array_equal(grads["a"], 2 * weights)
+
+
+def test_a_gradient_is_no_view_of_another() -> None:
+    """A reshaped cotangent has the memory of the one that was not."""
+    weights = numbers(6, seed=2)
+    params: Params = {"a": numbers(6), "b": numbers(2, 3, seed=1)}
+    for names in (["a", "b"], ["b", "a"]):
+        _, grads = value_and_grad(
+            lambda p: autodiff.sum(
+                (p["a"] + autodiff.reshape(p["b"], shape=(6,))) * weights
+            )
+        )({k: params[k] for k in names})
+        grads["a"] *= 2.0
+        np.testing.assert_array_equal(grads["b"].ravel(), weights)
+        grads["b"] *= 3.0
+        np.testing.assert_array_equal(grads["a"], 2 * weights)
+
+
+def test_gradients_are_contiguous() -> None:
+    columns = np.asfortranarray(numbers(3, 4))
+    run = value_and_grad(lambda p: autodiff.sum(p["x"] * columns))
+    for x in (numbers(3, 4, seed=1), np.asfortranarray(numbers(3, 4, seed=1))):
+        _, grads = run({"x": x})
+        assert grads["x"].flags.c_contiguous
+        np.testing.assert_array_equal(grads["x"], columns)
+
+
+def test_gradients_keep_a_subclass_of_arrays() -> None:
+    """So that `cost.count` also counts what is done with them."""
+
+    class Marked(np.ndarray[Any, np.dtype[Any]]):
+        pass
+
+    params: Any = {k: numbers(3, seed=i).view(Marked) for i, k in enumerate("abc")}
+    run = value_and_grad(lambda p: autodiff.sum((p["a"] + p["b"]) * params["a"]))
+    _, grads = run(params)
+    assert {type(g) for g in grads.values()} == {Marked}
+
+
 def test_float32_parameters_on_float64_data_get_float32_gradients() -> None:
     """Names, shapes and dtypes are the parameters', so that an optimizer takes them."""
     params: Params = {"W": np.ones((4, 3), np.float32), "b": np.ones(3, np.float32)}
@@ -629,6 +708,9 @@ def test_check_grads_finds_a_wrong_gradient(factor: float) -> None:
         (-1e7, 1e-5, True),
         (1e-4, 1e-3, False),  # absolute below 1
         (1e-4, 1e-1, True),
+        (1e7, 8e-7, False),  # the default tolerance is 1e-6
+        (1e7, 2e-6, True),
+        (1.0, 5e-6, False),  # of an entry of 0.13
     ],
 )
 def test_check_grads_tolerance(size: float, error: float, found: bool) -> None:
@@ -728,19 +810,19 @@ def test_the_loss_must_be_one_number(f: Any) -> None:
 WRONG_SHAPES: dict[str, tuple[Callable[[], Any], str]] = {
     "matmul of a vector": (
         lambda: autodiff.matmul(numbers(2, 3), numbers(3)),
-        r"matmul needs matrices .* got shapes \(2, 3\) and \(3,\)",
+        r"matmul needs a \(..., m, k\), b \(..., k, n\), got \(2, 3\), \(3,\)",
     ),
     "a vector times a matrix": (
         lambda: autodiff.matmul(numbers(3), numbers(3, 2)),
-        r"matmul needs matrices .* got shapes \(3,\) and \(3, 2\)",
+        r"matmul needs .*, got \(3,\), \(3, 2\)",
     ),
     "matmul of unequal stacks": (
         lambda: autodiff.matmul(numbers(2, 3, 4), numbers(4, 5)),
-        r"matmul needs .* got shapes \(2, 3, 4\) and \(4, 5\)",
+        r"matmul needs equal leading axes, got shapes \(2, 3, 4\) and \(4, 5\)",
     ),
     "matmul that does not fit": (
         lambda: autodiff.matmul(numbers(2, 3), numbers(2, 3)),
-        r"matmul: ",
+        r"matmul needs .*, got \(2, 3\), \(2, 3\)",
     ),
     "linear of a vector": (
         lambda: autodiff.linear(numbers(4), numbers(4, 3), numbers(3)),
@@ -764,19 +846,23 @@ WRONG_SHAPES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "cross_entropy with too few labels": (
         lambda: autodiff.cross_entropy(numbers(5, 3), np.array([0])),
-        r"cross_entropy needs .* got \(5, 3\) and \(1,\)",
+        r"cross_entropy needs .* got \(5, 3\), \(1,\)",
     ),
     "cross_entropy with one-hot labels": (
         lambda: autodiff.cross_entropy(numbers(3, 3), np.eye(3, dtype=int)),
-        r"cross_entropy needs .* got \(3, 3\) and \(3, 3\)",
+        r"cross_entropy needs .* got \(3, 3\), \(3, 3\)",
     ),
     "cross_entropy with labels in a column": (
         lambda: autodiff.cross_entropy(numbers(5, 3), LABELS[:, None]),
-        r"cross_entropy needs .* got \(5, 3\) and \(5, 1\)",
+        r"cross_entropy needs .* got \(5, 3\), \(5, 1\)",
     ),
     "cross_entropy of one sample": (
         lambda: autodiff.cross_entropy(numbers(3), np.array([0, 1, 1])),
-        r"cross_entropy needs .* got \(3,\) and \(3,\)",
+        r"cross_entropy needs .* got \(3,\), \(3,\)",
+    ),
+    "log_softmax of a number": (
+        lambda: autodiff.log_softmax(numbers()),
+        r"log_softmax needs a \(..., classes\), got \(\)",
     ),
     "conv2d of grey images without channels": (
         lambda: autodiff.conv2d(*several((2, 5, 5), (3, 3, 1, 2), (2,))),
@@ -796,7 +882,7 @@ WRONG_SHAPES: dict[str, tuple[Callable[[], Any], str]] = {
             lambda bad=bad: autodiff.conv2d(  # type: ignore[misc]
                 *several((2, 5, 5, 1), (3, 2, 1, 2), (2,)), pad=bad
             ),
-            r"pad must be an int in \[0, 2\), got " + repr(bad),
+            r"pad must be an int in \[0, 1\], got " + repr(bad),
         )
         for bad in (-1, 2, 1.0, True, None, "same")
     },
@@ -813,7 +899,7 @@ WRONG_SHAPES: dict[str, tuple[Callable[[], Any], str]] = {
             lambda bad=bad: autodiff.depthwise2d(  # type: ignore[misc]
                 *several((2, 5, 5, 1), (3, 2, 1), (1,)), pad=bad
             ),
-            r"pad must be an int in \[0, 2\), got " + repr(bad),
+            r"pad must be an int in \[0, 1\], got " + repr(bad),
         )
         for bad in (-1, 2, 1.0, True, None)
     },
@@ -826,18 +912,34 @@ WRONG_SHAPES: dict[str, tuple[Callable[[], Any], str]] = {
             lambda bad=bad: autodiff.conv_layer(  # type: ignore[misc]
                 *several((2, 6, 8, 1), (3, 3, 1, 2), (2,)), pad=1, pool=bad
             ),
-            r"pool must be an int >= 1 that divides 6, 8, got " + str(bad),
+            f"pool must be an int >= 1, got {bad}",
         )
-        for bad in (0, 3, 4, -2, 2.0, True, None)
+        for bad in (0, -2, 2.0, True, None)
+    },
+    **{
+        f"conv_layer with pool={bad!r}": (
+            lambda bad=bad: autodiff.conv_layer(  # type: ignore[misc]
+                *several((2, 6, 8, 1), (3, 3, 1, 2), (2,)), pad=1, pool=bad
+            ),
+            f"pool must divide height 6 and width 8, got {bad}",
+        )
+        for bad in (3, 4)
     },
     **{
         f"{op.__name__} with size={bad!r}": (
             lambda op=op, bad=bad: op(numbers(2, 6, 8, 1), size=bad),  # type: ignore[misc]
-            rf"{op.__name__}: size must be an int >= 1 that divides height and width "
-            rf"of \(2, 6, 8, 1\), got {bad}",
+            f"size must be an int >= 1, got {bad}",
         )
         for op in (autodiff.max_pool, autodiff.avg_pool)
-        for bad in (0, 3, -2, 2.0, True, None)
+        for bad in (0, -2, 2.0, True, None)
+    },
+    **{
+        f"{op.__name__} with size={bad!r}": (
+            lambda op=op, bad=bad: op(numbers(2, 6, 8, 1), size=bad),  # type: ignore[misc]
+            rf"size must divide height and width of x, \(2, 6, 8, 1\), got {bad}",
+        )
+        for op in (autodiff.max_pool, autodiff.avg_pool)
+        for bad in (3, 4)
     },
     "max_pool of one image": (
         lambda: autodiff.max_pool(numbers(4, 4, 1)),
@@ -883,9 +985,18 @@ WRONG_SHAPES: dict[str, tuple[Callable[[], Any], str]] = {
             lambda bad=bad: autodiff.self_attention(  # type: ignore[misc]
                 *several((2, 3, 4), (4, 12), (12,), (4, 4), (4,)), heads=bad
             ),
-            f"heads must be an int >= 1 that divides dim = 4, got {bad}",
+            f"heads must be an int >= 1, got {bad}",
         )
-        for bad in (0, -1, 3, 8, 2.0, True, None)
+        for bad in (0, -1, 2.0, True, None)
+    },
+    **{
+        f"self_attention with heads={bad!r}": (
+            lambda bad=bad: autodiff.self_attention(  # type: ignore[misc]
+                *several((2, 3, 4), (4, 12), (12,), (4, 4), (4,)), heads=bad
+            ),
+            f"heads must divide dim = 4, got {bad}",
+        )
+        for bad in (3, 8)
     },
     "layer_norm of a number": (
         lambda: autodiff.layer_norm(numbers(), numbers(1), numbers(1)),
@@ -914,7 +1025,7 @@ WRONG_SHAPES: dict[str, tuple[Callable[[], Any], str]] = {
             lambda op=op, bad=bad: op(  # type: ignore[misc]
                 *several((2, 3), (3,), (3,)), eps=bad
             ),
-            f"eps must be a finite number >= 0, got {bad}",
+            rf"eps must be in \[0, inf\), got {bad}",
         )
         for op in (autodiff.layer_norm, autodiff.batch_norm)
         for bad in (-1e-5, math.nan, math.inf, None, True)
@@ -926,9 +1037,14 @@ WRONG_SHAPES: dict[str, tuple[Callable[[], Any], str]] = {
     **{
         f"embedding of {bad!r}": (
             lambda bad=bad: autodiff.embedding(numbers(3, 2), bad),  # type: ignore[misc]
-            r"ids must be ints in \[0, 3\), got array\(",
+            rf"ids must be ints in \[0, 3\), got {got}$",
         )
-        for bad in ([0, 3], [-1], [0.0, 1.0], [True, False])
+        for bad, got in (
+            ([0, 3, 1, 4], r"\[3 4\]"),
+            ([[-1, 2]], r"\[-1\]"),
+            ([0.0, 1.0], "float64"),
+            ([True, False], "bool"),
+        )
     },
     **{
         f"dropout with rate={bad!r}": (
@@ -952,7 +1068,7 @@ WRONG_SHAPES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a recorded exponent": (
         lambda: autodiff.power(numbers(3), Var(np.array(2.0), [])),
-        r"power has no derivative with respect to argument 1",
+        r"exponent must be a finite number, got array\(2\.\)",
     ),
     "recorded labels": (
         lambda: autodiff.cross_entropy(numbers(5, 3), Var(LABELS, [])),
@@ -971,91 +1087,5 @@ def test_wrong_shapes(case: str) -> None:
 @pytest.mark.parametrize("labels", [[0, 3], [0, -1]])
 def test_labels_must_be_classes(labels: list[int]) -> None:
     """-1 would silently mean the last class."""
-    with pytest.raises(ValueError, match=r"labels must be in \[0, 3\), got"):
+    with pytest.raises(ValueError, match=r"^labels must be ints in \[0, 3\), got \["):
         autodiff.cross_entropy(numbers(2, 3), np.array(labels))
-
-
-# Second derivatives.
-
-
-def quadratic_grad(H: Array) -> Callable[[Params], Grads]:
-    def grad(p: Params) -> Grads:
-        x = np.concatenate([p["a"], p["b"].ravel()])
-        g = H @ x
-        return {"a": g[:2], "b": g[2:].reshape(2, 2)}
-
-    return grad
-
-
-def symmetric(spectrum: list[float]) -> Array:
-    n = len(spectrum)
-    Q = np.linalg.qr(np.random.default_rng(0).standard_normal((n, n)))[0]
-    return np.asarray((Q * np.array(spectrum)) @ Q.T)
-
-
-SPECTRUM = [5.0, 3.0, 2.0, 1.0, 0.5, -1.0]
-
-
-@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
-def test_hvp_is_the_hessian_times_v(scale: float) -> None:
-    H = symmetric(SPECTRUM)
-    params: Params = {"a": numbers(2), "b": numbers(2, 2, seed=1)}
-    v: Params = {"a": scale * numbers(2, seed=2), "b": scale * numbers(2, 2, seed=3)}
-    found = hvp(quadratic_grad(H), params, v)
-    flat = np.concatenate([found["a"], found["b"].ravel()])
-    expected = H @ np.concatenate([v["a"], v["b"].ravel()])
-    np.testing.assert_allclose(flat, expected, rtol=1e-8, atol=1e-8 * scale)
-    assert found["b"].shape == (2, 2)
-
-
-def test_hvp_of_a_curved_function() -> None:
-    """f = sum(x**4)/4: the Hessian is diag(3 x**2)."""
-    x, v = numbers(4), numbers(4, seed=1)
-    run = value_and_grad(lambda p: autodiff.sum(p["x"] ** 4) * 0.25)
-    found = hvp(lambda p: run(p)[1], {"x": x}, {"x": v})
-    np.testing.assert_allclose(found["x"], 3 * x**2 * v, rtol=1e-9)
-
-
-def test_hvp_of_nothing_is_nothing() -> None:
-    params: Params = {"a": numbers(2), "b": numbers(2, 2)}
-    zero: Params = {"a": np.zeros(2), "b": np.zeros((2, 2))}
-    found = hvp(quadratic_grad(symmetric(SPECTRUM)), params, zero)
-    np.testing.assert_array_equal(found["a"], zero["a"])
-    np.testing.assert_array_equal(found["b"], zero["b"])
-
-
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e6])
-@pytest.mark.parametrize("top", [5.0, -7.0])
-def test_top_eigenvalue_is_the_largest_in_size(top: float, scale: float) -> None:
-    H = scale * symmetric([top, *SPECTRUM[1:]])
-    top = scale * top
-    params: Params = {"a": numbers(2), "b": numbers(2, 2, seed=1)}
-    v: Params = {"a": numbers(2, seed=2), "b": numbers(2, 2, seed=3)}
-    found, vector = top_eigenvalue(quadratic_grad(H), params, v, 60)
-    assert found == pytest.approx(top, rel=1e-7)
-    flat = np.concatenate([vector["a"], vector["b"].ravel()])
-    assert np.linalg.norm(flat) == pytest.approx(1.0, rel=1e-9)
-    np.testing.assert_allclose(H @ flat, top * flat, atol=1e-5 * scale)
-    assert type(found) is float
-    again, _ = top_eigenvalue(quadratic_grad(H), params, vector, 1)
-    assert again == pytest.approx(top, rel=1e-7)
-
-
-def test_top_eigenvalue_of_a_plane_is_zero() -> None:
-    v: Params = {"a": np.ones(2), "b": np.ones((2, 2))}
-    found, vector = top_eigenvalue(quadratic_grad(np.zeros((6, 6))), v, v, 3)
-    assert found == 0.0
-    assert all(np.all(np.isfinite(x)) for x in vector.values())
-
-
-@pytest.mark.parametrize("iterations", [0, -1, 1.5, 2.0, True, None, math.nan, "3"])
-def test_top_eigenvalue_wants_a_count(iterations: Any) -> None:
-    v: Params = {"a": np.ones(2), "b": np.ones((2, 2))}
-    with pytest.raises(ValueError, match=r"^iterations must be an int >= 1, got"):
-        top_eigenvalue(quadratic_grad(np.eye(6)), v, v, iterations)
-
-
-def test_top_eigenvalue_wants_a_direction() -> None:
-    zero: Params = {"a": np.zeros(2), "b": np.zeros((2, 2))}
-    with pytest.raises(ValueError, match=r"^v must not be zero"):
-        top_eigenvalue(quadratic_grad(np.eye(6)), zero, zero, 3)

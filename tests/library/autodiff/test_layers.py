@@ -459,6 +459,10 @@ def test_running_statistics_are_an_exponential_mean() -> None:
     np.testing.assert_allclose(after.var, 0.75 * before.var + 0.25 * var, rtol=1e-12)
     recorded = running_statistics(Var(x, []), before, 0.75)
     np.testing.assert_array_equal(recorded.mean, after.mean)
+    by_default = running_statistics(x, before)
+    np.testing.assert_allclose(by_default.mean, 0.9 * before.mean + 0.1 * mean)
+    two = running_statistics(rows[:2], before, 0)
+    np.testing.assert_allclose(two.var, rows[:2].var(axis=0, ddof=1), rtol=1e-12)
     last_alone = running_statistics(x, before, 0)
     np.testing.assert_allclose(last_alone.mean, mean, rtol=1e-12)
 
@@ -490,6 +494,21 @@ def test_embedding_looks_up_rows() -> None:
     )
     counts = np.bincount(ids.ravel(), minlength=5)
     np.testing.assert_array_equal(grads["t"], np.repeat(counts[:, None], 3, axis=1))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cotangents_of_equal_ids_add_up_in_their_order(dtype: Any) -> None:
+    """So that a run repeats to the bit, whatever the sort does with equal keys."""
+    ids = np.random.default_rng(0).integers(0, 3, 5000)
+    table = normal(4, 2).astype(dtype)
+    d = (normal(5000, 2, seed=1) * 10.0 ** (ids[:, None] % 7)).astype(dtype)
+    _, grads = value_and_grad(
+        lambda p: autodiff.sum(autodiff.embedding(p["t"], ids) * d)
+    )({"t": table})
+    for i in range(3):
+        expected = np.add.reduceat(d[ids == i], [0], axis=0)[0]
+        np.testing.assert_array_equal(grads["t"][i], expected)
+    np.testing.assert_array_equal(grads["t"][3], 0)
 
 
 def test_dropout_drops_and_scales() -> None:
@@ -571,6 +590,7 @@ def test_shapes_that_fit(wanted: str, shapes: Any) -> None:
         ("x (..., n), y (n,)", [(), (3,)]),
         ("x (..., n), y (n,)", [(3, 2), (3,)]),
         ("x (2, n)", [(3, 7)]),
+        ("x (2, n)", [(4, 7)]),
         ("x ()", [(1,)]),
     ],
 )
@@ -579,6 +599,11 @@ def test_shapes_that_do_not_fit(wanted: str, shapes: Any) -> None:
         check_shapes("f", wanted, *(np.zeros(s) for s in shapes))
     got = ", ".join(str(s) for s in shapes)
     assert str(caught.value) == f"f needs {wanted}, got {got}"
+
+
+def test_every_array_needs_its_shape() -> None:
+    with pytest.raises(ValueError, match="longer"):
+        check_shapes("f", "x (n,)", np.zeros(2), np.zeros(2))
 
 
 def plain_attention(q: Array, k: Array, v: Array) -> Array:

@@ -147,6 +147,8 @@ def test_spreads_of_the_weights() -> None:
     """N(0, gain/n_in): ten thousand draws and more know it to 2 %."""
     conv = nn.init_conv_net(rng(), (4, 4, 16), (128,), 10)
     assert conv["conv1.W"].std() == pytest.approx(math.sqrt(2 / (9 * 16)), rel=0.03)
+    conv = nn.init_conv_net(rng(), (16, 16, 1), (16,), 20)
+    assert conv["out.W"].std() == pytest.approx(1 / math.sqrt(8 * 8 * 16), rel=0.03)
     gru = nn.init_gru(rng(), (64, 128, 100))
     for k, n_in in (("layer1.W", 64), ("layer1.U", 128), ("out.W", 128)):
         assert gru[k].std() == pytest.approx(1 / math.sqrt(n_in), rel=0.03)
@@ -251,6 +253,16 @@ def test_conv_net_is_its_layers() -> None:
     np.testing.assert_allclose(network(p, x), expected, rtol=1e-12)
 
 
+def test_conv_net_keeps_the_size_with_any_kernel() -> None:
+    p, x = (
+        moved(nn.init_conv_net(rng(), (6, 4, 1), (2,), 3, kernel=5)),
+        normal(2, 6, 4, 1),
+    )
+    h = autodiff.conv_layer(x, p["conv1.W"], p["conv1.b"], pad=2)
+    expected = h.reshape(2, -1) @ p["out.W"] + p["out.b"]
+    np.testing.assert_allclose(nn.conv_net(p, x), expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
 def test_recurrent_networks_are_their_layers(name: str) -> None:
     init, network, x = NETWORKS[name]
@@ -301,6 +313,35 @@ def test_transformer_block_drops_only_in_training() -> None:
     np.testing.assert_array_equal(first, again)
     assert not np.allclose(first, plain)
     assert not np.allclose(first, other)
+
+
+@pytest.mark.parametrize("pre_norm", [False, True])
+def test_transformer_block_drops_on_both_branches(pre_norm: bool) -> None:
+    """One mask after the other, of what each branch adds."""
+    p, x = moved(nn.init_transformer_block(rng(), 4, 6)), normal(2, 3, 4)
+    masks = rng(5)
+
+    def drop(h: Any) -> Any:
+        rows = autodiff.dropout(h.reshape(-1, 4), rate=0.5, rng=masks)
+        return rows.reshape(2, 3, 4)
+
+    def norm(i: int, h: Any, wanted: bool) -> Any:
+        g, b = p[f"norm{i}.g"], p[f"norm{i}.b"]
+        return autodiff.layer_norm(h, g, b) if wanted else h
+
+    def attend(h: Any) -> Any:
+        return nn.attention(nn.part(p, "attention"), h, heads=2)
+
+    def feed_forward(h: Any) -> Any:
+        hidden = np.maximum(h @ p["mlp.layer1.W"] + p["mlp.layer1.b"], 0)
+        return hidden @ p["mlp.layer2.W"] + p["mlp.layer2.b"]
+
+    expected = x
+    for i, branch in enumerate((attend, feed_forward), 1):
+        out = drop(branch(norm(i, expected, pre_norm)))
+        expected = norm(i, expected + out, not pre_norm)
+    found = nn.transformer_block(p, x, heads=2, pre_norm=pre_norm, rate=0.5, rng=rng(5))
+    np.testing.assert_allclose(found, expected, rtol=1e-11)
 
 
 def test_parameters_under_a_prefix() -> None:
@@ -374,7 +415,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "an image that cannot be halved": (
         lambda: nn.conv_net(GOOD["conv_net"], normal(2, 4, 6, 2)),
-        r"pool must be an int >= 1 that divides 2, 3, got 2",
+        r"pool must divide height 2 and width 3, got 2",
     ),
     "sequences of other features": (
         lambda: nn.lstm(GOOD["lstm"], normal(2, 5, 3)),
@@ -394,7 +435,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "heads that do not divide": (
         lambda: nn.attention(GOOD["attention"], normal(2, 3, 4), heads=3),
-        r"heads must be an int >= 1 that divides dim = 4, got 3",
+        r"heads must divide dim = 4, got 3",
     ),
     "a block of one sequence": (
         lambda: nn.transformer_block(GOOD["transformer_block"], normal(3, 4), heads=2),
@@ -418,7 +459,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "an image of two sizes": (
         lambda: nn.init_conv_net(rng(), (8, 8), (4,), 3),
-        r"image must be three or more positive ints, got \[8, 8\]",
+        r"image must be \(height, width, c\), got \[8, 8\]",
     ),
     "an image of four sizes": (
         lambda: nn.init_conv_net(rng(), (2, 8, 8, 1), (4,), 3),
@@ -426,7 +467,19 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "no channels": (
         lambda: nn.init_conv_net(rng(), (8, 8, 1), (), 3),
-        r"channels must be one or more positive ints, got \[\]",
+        r"channels must be 1 ints or more, got \[\]",
+    ),
+    "an image without height": (
+        lambda: nn.init_conv_net(rng(), (0, 8, 1), (4,), 3),
+        r"^image\[0\] must be an int >= 1, got 0",
+    ),
+    "a layer without channels": (
+        lambda: nn.init_conv_net(rng(), (8, 8, 1), (4, 0), 3),
+        r"^channels\[1\] must be an int >= 1, got 0",
+    ),
+    "no kernel": (
+        lambda: nn.init_conv_net(rng(), (8, 8, 1), (4,), 3, kernel=0),
+        r"^kernel must be an int >= 1, got 0",
     ),
     "an even kernel": (
         lambda: nn.init_conv_net(rng(), (8, 8, 1), (4,), 3, kernel=2),
@@ -436,28 +489,44 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         lambda: nn.init_conv_net(rng(), (8, 12, 1), (4, 4, 4), 3),
         r"height and width must be multiples of 8 for 3 layers, got \[8, 12, 1\]",
     ),
+    "too many layers for the height alone": (
+        lambda: nn.init_conv_net(rng(), (6, 8, 1), (4, 4), 3),
+        r"height and width must be multiples of 4 for 2 layers, got \[6, 8, 1\]",
+    ),
     "no classes": (
         lambda: nn.init_conv_net(rng(), (8, 8, 1), (4,), 0),
-        r"classes and kernel must be two or more positive ints, got \[0, 3\]",
+        r"^classes must be an int >= 1, got 0",
     ),
     **{
         f"{init.__name__} without an output": (
             lambda init=init: init(rng(), (2, 3)),  # type: ignore[misc]
-            r"sizes must be three or more positive ints, got \[2, 3\]",
+            r"sizes must be 3 ints or more, got \[2, 3\]",
         )
         for init in (nn.init_rnn, nn.init_lstm, nn.init_gru)
     },
     "a size that is a float": (
         lambda: nn.init_gru(rng(), (2, 3.0, 4)),  # type: ignore[arg-type]
-        r"sizes must be three or more positive ints, got \[2, 3.0, 4\]",
+        r"^sizes\[1\] must be an int >= 1, got 3.0",
+    ),
+    "a layer of no inputs": (
+        lambda: nn.draw_linear(rng(), 0, 2, 1.0, np.float64),
+        r"^n_in must be an int >= 1, got 0",
+    ),
+    "a layer of no outputs": (
+        lambda: nn.draw_linear(rng(), 2, 0, 1.0, np.float64),
+        r"^n_out must be an int >= 1, got 0",
     ),
     "attention of nothing": (
         lambda: nn.init_attention(rng(), 0),
-        r"dim must be one or more positive ints, got \[0\]",
+        r"^dim must be an int >= 1, got 0",
+    ),
+    "a block of nothing": (
+        lambda: nn.init_transformer_block(rng(), 0, 4),
+        r"^dim must be an int >= 1, got 0",
     ),
     "a block without hidden units": (
         lambda: nn.init_transformer_block(rng(), 4, 0),
-        r"dim and hidden must be two or more positive ints, got \[4, 0\]",
+        r"^hidden must be an int >= 1, got 0",
     ),
 }
 

@@ -79,12 +79,25 @@ def test_he_keeps_the_mean_square_through_relu_layers() -> None:
         assert low < ratio < high
 
 
+@pytest.mark.parametrize("sizes", [[], [4]])
+def test_init_wants_two_sizes(sizes: Any) -> None:
+    with pytest.raises(ValueError, match=r"^sizes must be 2 ints or more, got \["):
+        init_mlp(rng(), sizes)
+
+
 @pytest.mark.parametrize(
-    "sizes", [[], [4], [4, 0], [4, -1, 2], [4, 2.0], [4, True], [4, "2"], [None, 2]]
+    "sizes", [[4, 0], [4, -1, 2], [4, 2.0], [4, True], [4, "2"], [2, None]]
 )
 def test_init_wants_positive_whole_sizes(sizes: Any) -> None:
-    with pytest.raises(ValueError, match=r"^sizes must be two or more positive ints"):
+    message = rf"^sizes\[1\] must be an int >= 1, got {sizes[1]!r}$"
+    with pytest.raises(ValueError, match=message):
         init_mlp(rng(), sizes)
+
+
+@pytest.mark.parametrize("gain", [-1.0, math.nan, math.inf, None, True])
+def test_init_wants_a_gain(gain: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^gain must be in \[0, inf\), got {gain}"):
+        init_mlp(rng(), SIZES, gain=gain)
 
 
 def test_a_layer_may_have_one_unit() -> None:
@@ -160,6 +173,8 @@ def test_mse_is_half_the_squared_error() -> None:
     _, grads = value_and_grad(lambda p: mse(p["y"], target))({"y": prediction})
     np.testing.assert_array_equal(grads["y"], (prediction - target) / 2)  # batch of 2
     check_grads(mse, normal(3, 2), normal(3, 2, seed=1))
+    a, b = normal(3, 2), normal(3, 2, seed=1)
+    assert mse(a, b) == pytest.approx(float(np.sum((a - b) ** 2)) / 2 / 3, rel=1e-13)
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 1), (1, 2), (2,)])
@@ -225,7 +240,7 @@ def test_distillation_at_high_temperature_compares_logits() -> None:
 
 @pytest.mark.parametrize("T", [0.0, -1.0, math.nan, math.inf, "2", None])
 def test_distillation_wants_a_temperature(T: Any) -> None:
-    with pytest.raises(ValueError, match=r"^T must be a finite number > 0, got"):
+    with pytest.raises(ValueError, match=r"^T must be in \(0, inf\), got"):
         distillation(normal(2, 3), normal(2, 3), T)
 
 
@@ -245,5 +260,36 @@ def test_accuracy_counts_rows() -> None:
 
 @pytest.mark.parametrize("labels", [np.zeros((4, 1), int), np.zeros(1, int), 0])
 def test_accuracy_does_not_broadcast(labels: Any) -> None:
-    with pytest.raises(ValueError, match=r"^labels must have shape \(4,\), got \("):
+    with pytest.raises(ValueError, match=r"^accuracy needs .* got \(4, 2\), \("):
         accuracy(normal(4, 2), labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "got"),
+    [
+        (np.array([True, False, True, False]), "bool"),
+        (np.array([1.0, 0.0, 1.0, 0.0]), "float64"),
+        (np.array([0, 1, 2, 1]), r"\[2\]"),
+        (np.array([0, -1, 0, 1]), r"\[-1\]"),
+    ],
+)
+def test_accuracy_wants_classes(labels: Any, got: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"^labels must be ints in \[0, 2\), got {got}"
+    ):
+        accuracy(normal(4, 2), labels)
+
+
+def test_accuracy_wants_a_sample() -> None:
+    with pytest.raises(ValueError, match=r"^accuracy needs a sample or more, got 0$"):
+        accuracy(np.zeros((0, 2)), np.zeros(0, int))
+
+
+def test_a_temperature_does_not_promote() -> None:
+    z = normal(4, 3).astype(np.float32)
+    assert distillation(z, 2 * z, np.float64(3.0)).dtype == np.float32
+
+
+def test_a_gain_of_numpy_does_not_promote() -> None:
+    params = init_mlp(rng(), SIZES, gain=np.float64(1.0), dtype=np.float32)
+    assert {w.dtype for w in params.values()} == {np.dtype(np.float32)}

@@ -12,6 +12,7 @@ import pickle
 import signal
 import time
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -194,7 +195,7 @@ def test_a_step_after_a_fork_finds_its_own_threads() -> None:
     assert status == 0
 
 
-COPIES = {
+COPIES: dict[str, Callable[[InPlace], InPlace]] = {
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
     "pickle": lambda run: pickle.loads(pickle.dumps(run)),
@@ -327,7 +328,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     (
         "another shape",
         {"state": optim.adam(0.1).init({"w": np.zeros(4)})},
-        r"^state\.rules\['w'\] must be float64 \(3,\) like params\['w'\], got .* \(4,\)",
+        r"^state\.rules\['w'\] must be float64 \(3,\) like .*, got .* \(4,\)",
     ),
     (
         "another name",
@@ -355,16 +356,14 @@ def test_bad_gradients_change_nothing() -> None:
     good: Params = {"v": np.ones(2), "w": np.ones(3)}
     run.step(good)
     before = copy.deepcopy(leaves(run.params, run.state))
-    for grads, message in [
-        (
-            {"v": np.ones(2)},
-            r"grads does not fit params: names differ: missing \['w'\]",
-        ),
+    bad: list[tuple[Params, str]] = [
+        ({"v": np.ones(2)}, r"grads does not fit .* missing \['w'\]"),
         ({**good, "x": np.ones(1)}, r"unexpected \['x'\]"),
         ({**good, "w": np.ones(4)}, r"grads\['w'\] must be float64 \(3,\)"),
         ({**good, "w": np.ones(3, np.float32)}, r"grads\['w'\] must be float64"),
         (good, r"lr\(2\) must be in \[0, inf\), got nan"),
-    ]:
+    ]
+    for grads, message in bad:
         with pytest.raises(ValueError, match=message):
             run.step(grads)
         for a, b in zip(before, leaves(run.params, run.state), strict=True):
@@ -384,7 +383,7 @@ def test_a_rule_that_fails_leaves_the_others_where_they_were() -> None:
 
     start: Params = {"a": np.zeros(2), "b": np.zeros(2)}
     run = InPlace(Optimizer({"a": Momentum(), "b": Fails()}, 0.1), start)
-    with pytest.raises(ValueError, match="^no$"):
+    with pytest.raises(ValueError, match=r"^no$"):
         run.step({"a": np.ones(2), "b": np.ones(2)})
     assert not run.params["a"].any()
     assert run.state.t == 0

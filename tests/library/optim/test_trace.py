@@ -161,7 +161,7 @@ def test_a_wrapped_update_is_what_runs() -> None:
         return wrapped
 
     class Twice(Momentum):
-        update = doubled(Momentum.update)  # type: ignore[assignment]
+        update = doubled(Momentum.update)
 
     w, g = np.zeros(2), np.array([1.0, -3.0])
     for compiled in WAYS:

@@ -28,7 +28,10 @@ from deepopt_lib.privacy import (
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((9, 6)), RNG.integers(0, 4, 9)
-NET: Params = init_mlp(RNG, [6, 5, 5, 4])
+NET: Params = {
+    k: w + 0.3 * RNG.standard_normal(w.shape)  # biases, too
+    for k, w in init_mlp(RNG, [6, 5, 5, 4]).items()
+}
 
 
 def loss(params: Any, x: Any, y: Any) -> Any:
@@ -81,6 +84,29 @@ def test_no_sample_moves_the_sum_by_more_than_the_clip(clip: float) -> None:
         less = mlp_clipped_sum(NET, X[rest], Y[rest], clip)
         moved = global_norm({k: whole[k] - less[k] for k in NET})
         assert moved == pytest.approx(min(clip, global_norm(grads)))
+
+
+def test_integer_inputs_are_numbers() -> None:
+    """Images of bytes: the gradients were all 0."""
+    pixels: Any = RNG.integers(0, 3, (9, 6)).astype(np.uint8)
+    fast = mlp_clipped_sum(NET, pixels, Y, 0.5)
+    slow = clipped_sum(loss, NET, pixels.astype(float), Y, 0.5)
+    for k in NET:
+        np.testing.assert_allclose(fast[k], slow[k], atol=1e-12)
+
+
+def test_sums_have_the_dtype_of_the_parameters() -> None:
+    single = {k: w.astype(np.float32) for k, w in NET.items()}
+    clip, noise = np.float64(0.5), np.float64(1.0)
+    for total in (
+        mlp_clipped_sum(single, X, Y, clip),
+        clipped_sum(loss, single, X, Y, clip),
+    ):
+        assert {g.dtype for g in total.values()} == {np.dtype(np.float32)}
+        out = privatize(total, clip, noise, np.float64(3.0), np.random.default_rng(0))
+        assert {g.dtype for g in out.values()} == {np.dtype(np.float32)}
+    norms = np.array([0.1, 2.0], np.float32)
+    assert clip_factors(norms, clip).dtype == np.float32
 
 
 def test_an_empty_sample_is_noise_alone() -> None:
@@ -214,28 +240,43 @@ def test_the_noise_is_enough_and_hardly_more(target: float) -> None:
         (lambda: epsilon(0, 1.0, 1, 1e-5), "q must be in (0, 1], got 0"),
         (lambda: epsilon(1.5, 1.0, 1, 1e-5), "q must be in (0, 1], got 1.5"),
         (lambda: epsilon(math.nan, 1.0, 1, 1e-5), "q must be in (0, 1], got nan"),
-        (lambda: epsilon(0.1, 0.0, 1, 1e-5), "noise must be a finite number > 0, got"),
-        (lambda: epsilon(0.1, -1, 1, 1e-5), "noise must be a finite number > 0, got"),
+        (lambda: epsilon(0.1, 0.0, 1, 1e-5), "noise must be in (0, inf), got"),
+        (lambda: epsilon(0.1, -1, 1, 1e-5), "noise must be in (0, inf), got"),
         (lambda: epsilon(0.1, 1.0, 0, 1e-5), "steps must be an int >= 1, got 0"),
         (lambda: epsilon(0.1, 1.0, 2.0, 1e-5), "steps must be an int >= 1, got 2.0"),  # type: ignore[arg-type]
         (lambda: epsilon(0.1, 1.0, 1, 0.0), "delta must be in (0, 1), got 0.0"),
         (lambda: epsilon(0.1, 1.0, 1, 1), "delta must be in (0, 1), got 1"),
-        (lambda: noise_for(0.0, 0.1, 1, 1e-5), "epsilon must be a finite number > 0"),
-        (lambda: noise_for(-2.0, 0.1, 1, 1e-5), "epsilon must be a finite number > 0"),
-        (lambda: noise_for(0.01, 0.1, 1, 1e-5), "epsilon must be > 0.0113 for delta"),
+        (lambda: noise_for(0.0, 0.1, 1, 1e-5), "target must be in (0, inf), got"),
+        (lambda: noise_for(-2.0, 0.1, 1, 1e-5), "target must be in (0, inf), got"),
+        (lambda: noise_for(0.01, 0.1, 1, 1e-5), "target must be > 0.0113 for delta"),
         (lambda: noise_for(1.0, 0.0, 1, 1e-5), "q must be in (0, 1], got 0.0"),
         (lambda: rdp(0.1, 1.0, 1), "alpha must be an int >= 2, got 1"),
         (lambda: rdp(0.1, 1.0, 2.5), "alpha must be an int >= 2, got 2.5"),  # type: ignore[arg-type]
         (lambda: poisson(0, 0.1, RNG), "n must be an int >= 1, got 0"),
         (lambda: poisson(5, 0.0, RNG), "q must be in (0, 1], got 0.0"),
-        (lambda: clip_factors(np.ones(2), 0.0), "clip must be a finite number > 0"),
-        (lambda: clipped_sum(loss, NET, X, Y, -1.0), "clip must be a finite number"),
-        (lambda: mlp_clipped_sum(NET, X, Y, math.inf), "clip must be a finite number"),
+        (lambda: clip_factors(np.ones(2), 0.0), "clip must be in (0, inf), got 0.0"),
+        (lambda: clipped_sum(loss, NET, X, Y, -1.0), "clip must be in (0, inf), got"),
+        (
+            lambda: clipped_sum(loss, NET, X[:0], Y[:0], 0.0),
+            "clip must be in (0, inf), got 0.0",
+        ),
+        (lambda: mlp_clipped_sum(NET, X, Y, math.inf), "clip must be in (0, inf), got"),
         (lambda: clipped_sum(loss, NET, X, Y[1:], 1.0), "differ in length: 9 and 8"),
         (lambda: mlp_clipped_sum(NET, X, Y[1:], 1.0), "differ in length: 9 and 8"),
-        (lambda: privatize(NET, 0.0, 1.0, 5, RNG), "clip must be a finite number > 0"),
-        (lambda: privatize(NET, 1.0, 0.0, 5, RNG), "noise must be a finite number > 0"),
-        (lambda: privatize(NET, 1.0, 1.0, 0, RNG), "batch must be a finite number > 0"),
+        (
+            lambda: mlp_clipped_sum(NET, X[:2], np.array([True, False]), 1.0),
+            "y must be ints in [0, 4), got bool",
+        ),
+        (
+            lambda: mlp_clipped_sum(NET, X[:2], np.array([-1, 4]), 1.0),
+            "y must be ints in [0, 4), got [-1  4]",
+        ),
+        (lambda: privatize(NET, 0.0, 1.0, 5, RNG), "clip must be in (0, inf), got 0.0"),
+        (
+            lambda: privatize(NET, 1.0, 0.0, 5, RNG),
+            "noise must be in (0, inf), got 0.0",
+        ),
+        (lambda: privatize(NET, 1.0, 1.0, 0, RNG), "batch must be in (0, inf), got 0"),
     ],
 )
 def test_bad_input(call: Callable[[], Any], message: str) -> None:
