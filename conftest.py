@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.execute import prepare_environment
+from tools.environment import prepare_environment
 
 # Before NumPy is imported and before a notebook's kernel starts. The notebooks were
 # stored under the same settings, so that nbval compares like with like.

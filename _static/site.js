@@ -7,5 +7,5 @@
     }
   });
   addEventListener("DOMContentLoaded", () =>
-    document.querySelectorAll(".do-scroll, .katex-display").forEach((box) => watch.observe(box)));
+    document.querySelectorAll(".pst-scrollable-table-container, .katex-display").forEach((box) => watch.observe(box)));
 })();

@@ -1,8 +1,8 @@
 """Run the notebooks again and store their outputs, byte for byte reproducible.
 
-    python tools/execute.py                    all notebooks of chapters/
-    python tools/execute.py chapters/faq.ipynb one of them
-    python tools/execute.py --check            compare with the stored, write nothing
+    python -m tools.execute                    all notebooks of chapters/
+    python -m tools.execute chapters/faq.ipynb one of them
+    python -m tools.execute --check            compare with the stored, write nothing
 
 A notebook runs in its own folder, in a fresh kernel, and is replaced only after its
 last cell has succeeded.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -25,22 +24,11 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-ROOT = Path(__file__).parents[1]
+from deepopt_lib.core import write_bytes
+from tools.environment import prepare_environment
+from tools.notebooks import name, notebooks
+
 TIMEOUT = 120  # seconds a cell may take here; the tests allow it 60
-KERNEL_ENV = {
-    **dict.fromkeys(
-        (
-            "OMP_NUM_THREADS",
-            "OPENBLAS_NUM_THREADS",
-            "MKL_NUM_THREADS",
-            "NUMEXPR_NUM_THREADS",
-            "VECLIB_MAXIMUM_THREADS",
-        ),
-        "1",
-    ),
-    "TQDM_DISABLE": "1",  # a progress bar would store the time it took
-    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-}
 # These read what the other pages have stored, and so run after them.
 LAST = ("faq", "references", "reproducibility", "source_errata")
 FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError)
@@ -48,12 +36,6 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-
-
-def prepare_environment() -> None:
-    """Set what a kernel inherits: one thread, no progress bar, its own backend."""
-    os.environ.update(KERNEL_ENV)
-    os.environ.pop("MPLBACKEND", None)
 
 
 def load(path: Path) -> Any:
@@ -104,18 +86,6 @@ def run(path: Path) -> tuple[float, str, str]:
     return time.perf_counter() - start, dump(notebook), ""
 
 
-def name(path: Path) -> str:
-    """Return the path as one would type it at the top of the repository."""
-    return os.path.relpath(path, ROOT)
-
-
-def replace(path: Path, text: str) -> None:
-    """Write under another name and rename: the notebook is never half written."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf8")
-    os.replace(temporary, path)
-
-
 def difference(stored: str, fresh: str) -> str:
     """Say in which cell two versions of a notebook differ first."""
     old, new = json.loads(stored), json.loads(fresh)
@@ -132,10 +102,7 @@ def main() -> int:
     parser.add_argument("notebooks", nargs="*", type=Path)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     args = parser.parse_args()
-    found = sorted((ROOT / "chapters").rglob("*.ipynb"))
-    paths = [p.resolve() for p in args.notebooks] or [
-        p for p in found if ".ipynb_checkpoints" not in p.parts
-    ]
+    paths = [p.resolve() for p in args.notebooks] or notebooks()
     if missing := [str(p) for p in paths if not p.is_file()]:
         parser.error("there is no " + ", ".join(missing))
     problems, total = [], time.perf_counter()
@@ -150,7 +117,7 @@ def main() -> int:
                 if args.check:
                     problem = f"{name(path)}: {difference(stored, text)}"
                 else:
-                    replace(path, text)
+                    write_bytes(str(path), text.encode())
             note = "FAILED" if problem else "same" if text == stored else "written"
             print(f"{took:6.1f} s  {note:8}{name(path)}", flush=True)
             problems += [problem] if problem else []

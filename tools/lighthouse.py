@@ -1,7 +1,7 @@
 """Measure pages of the built book with Lighthouse, as on a mid-range phone.
 
-    python tools/lighthouse.py                                three pages
-    python tools/lighthouse.py --desktop chapters/background  one page, as a desktop
+    python -m tools.lighthouse                                three pages
+    python -m tools.lighthouse --desktop chapters/background  one page, as a desktop
 
 The first run installs Lighthouse from npm into ``.cache/lighthouse``, with the Node.js
 that pip installed. The exit status is 1 when a score is below its target.

@@ -1,7 +1,7 @@
 """Write the map on the first page: technique against cost, with the gain measured here.
 
-    python tools/map.py            rewrite it in chapters/index.md
-    python tools/map.py --check    only say whether it is up to date
+    python -m tools.map            rewrite it in chapters/index.md
+    python -m tools.map --check    only say whether it is up to date
 
 Every number is one that a chapter has glued, so it is compared whenever that is run.
 """
@@ -9,178 +9,131 @@ Every number is one that a chapter has glued, so it is compared whenever that is
 from __future__ import annotations
 
 import contextlib
+import string
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-from deepopt_lib.book.show import stored
+from deepopt_lib.book import show
+from deepopt_lib.core import write_bytes
+from tools.notebooks import CHAPTERS
 
-ROOT = Path(__file__).parents[1]
-INDEX = ROOT / "chapters" / "index.md"
+INDEX = CHAPTERS / "index.md"
 BEGIN, END = "<!-- map: begin -->\n", "<!-- map: end -->\n"
 COSTS = ("steps", "FLOPs", "bytes", "state", "messages")
+# Technique, then for each cost that it attacks: the chapter that measured the gain, and
+# how to say it, where {a} is what the chapter has glued as a, {a/b} a ratio of two.
+MAP = {
+    "Mini-batches": {
+        "FLOPs": (
+            "principles/stochastic_gradient_descent",
+            "**{samples_gd/samples_sgd}×** fewer samples",
+        ),
+    },
+    "Larger batches": {
+        "steps": (
+            "practice/stochastic_gradient_descent",
+            "**{saved_early}×** fewer at first",
+        ),
+    },
+    "Momentum": {
+        "steps": (
+            "principles/gradient_descent",
+            "**{steps_gradient_descent/steps_heavy_ball}×** fewer at κ = 10⁴",
+        ),
+    },
+    "Rates for each coordinate": {
+        "steps": (
+            "outlook/adaptive_learning",
+            "**{ada_steps}** instead of > 300, ill-scaled",
+        ),
+    },
+    "Compiled loops": {
+        "bytes": ("performance", "**{perf_pure/perf_fused}×** faster step"),
+    },
+    "Sparse weights": {
+        "FLOPs": (
+            "principles/sparse_matrices",
+            "**{at_95}** of the time at 95 % zeros",
+        ),
+        "bytes": (
+            "practice/sparse_matrices",
+            "2 % left, **{lost_gradual}** points lost",
+        ),
+        "state": ("practice/sparse_matrices", "**{state_factor}×** smaller"),
+    },
+    "Fewer bits": {
+        "bytes": ("practice/quantization", "2 bits, **{pquant_qat}** points lost"),
+        "state": (
+            "principles/quantization",
+            "**{quant_share}**, {quant_gap} points lost",
+        ),
+    },
+    "Sharing and low rank": {
+        "bytes": (
+            "principles/model_compression",
+            "**{cmp_factor}×** fewer, {cmp_hashed} % right",
+        ),
+    },
+    "Pruned, shared, coded": {
+        "bytes": (
+            "practice/model_compression",
+            "**{pcmp_ratio}×** smaller, {pcmp_lost} points",
+        ),
+    },
+    "Distillation": {
+        "FLOPs": (
+            "outlook/knowledge_distillation",
+            "**{kd_smaller}×** smaller network",
+        ),
+    },
+    "Convolution": {
+        "FLOPs": (
+            "outlook/network_structure",
+            "**{net_separable_saved}×** fewer if separable",
+        ),
+        "bytes": (
+            "outlook/network_structure",
+            "**{net_mlp_params/net_conv_params}×** fewer parameters",
+        ),
+    },
+    "Several machines": {
+        "state": (
+            "outlook/parallel_and_distributed",
+            "**{par_state}** on 4 ranks (ZeRO)",
+        ),
+        "messages": (
+            "outlook/parallel_and_distributed",
+            "**{par_ratio}×** fewer bytes, {par_gap} points",
+        ),
+    },
+}
 
-Gain = Callable[[dict[str, Any]], str]
 
+class Gain(string.Formatter):
+    """Fills in numbers by their glued names, and ratios of two of them."""
 
-def _ratio(high: Any, low: Any) -> str:
-    a, b = (float(str(v).replace(",", "")) for v in (high, low))
-    return f"{a / b:.0f}" if a / b >= 10 else f"{a / b:.1f}"
+    def __init__(self, glued: Mapping[str, str]) -> None:
+        self.glued = glued
 
-
-# Technique, then for each cost: the chapter that measured it, and how to say the gain.
-MAP: list[tuple[str, dict[str, tuple[str, Gain]]]] = [
-    (
-        "Mini-batches",
-        {
-            "FLOPs": (
-                "principles/stochastic_gradient_descent",
-                lambda g: (
-                    f"**{_ratio(g['samples_gd'], g['samples_sgd'])}×** fewer samples"
-                ),
-            )
-        },
-    ),
-    (
-        "Larger batches",
-        {
-            "steps": (
-                "practice/stochastic_gradient_descent",
-                lambda g: f"**{g['saved_early']}×** fewer at first",
-            )
-        },
-    ),
-    (
-        "Momentum",
-        {
-            "steps": (
-                "principles/gradient_descent",
-                lambda g: (
-                    "**"
-                    + _ratio(g["steps_gradient_descent"], g["steps_heavy_ball"])
-                    + "×** fewer at κ = 10⁴"
-                ),
-            )
-        },
-    ),
-    (
-        "Rates for each coordinate",
-        {
-            "steps": (
-                "outlook/adaptive_learning",
-                lambda g: f"**{g['ada_steps']}** instead of > 300, ill-scaled",
-            )
-        },
-    ),
-    (
-        "Compiled loops",
-        {
-            "bytes": (
-                "performance",
-                lambda g: f"**{_ratio(g['perf_pure'], g['perf_fused'])}×** faster step",
-            )
-        },
-    ),
-    (
-        "Sparse weights",
-        {
-            "FLOPs": (
-                "principles/sparse_matrices",
-                lambda g: f"**{g['at_95']}** of the time at 95 % zeros",
-            ),
-            "bytes": (
-                "practice/sparse_matrices",
-                lambda g: f"2 % left, **{g['lost_gradual']}** points lost",
-            ),
-            "state": (
-                "practice/sparse_matrices",
-                lambda g: f"**{g['state_factor']}×** smaller",
-            ),
-        },
-    ),
-    (
-        "Fewer bits",
-        {
-            "bytes": (
-                "practice/quantization",
-                lambda g: f"2 bits, **{g['pquant_qat']}** points lost",
-            ),
-            "state": (
-                "principles/quantization",
-                lambda g: f"**{g['quant_share']}**, {g['quant_gap']} points lost",
-            ),
-        },
-    ),
-    (
-        "Sharing and low rank",
-        {
-            "bytes": (
-                "principles/model_compression",
-                lambda g: f"**{g['cmp_factor']}×** fewer, {g['cmp_hashed']} % right",
-            )
-        },
-    ),
-    (
-        "Pruned, shared, coded",
-        {
-            "bytes": (
-                "practice/model_compression",
-                lambda g: f"**{g['pcmp_ratio']}×** smaller, {g['pcmp_lost']} points",
-            )
-        },
-    ),
-    (
-        "Distillation",
-        {
-            "FLOPs": (
-                "outlook/knowledge_distillation",
-                lambda g: f"**{g['kd_smaller']}×** smaller network",
-            )
-        },
-    ),
-    (
-        "Convolution",
-        {
-            "FLOPs": (
-                "outlook/network_structure",
-                lambda g: f"**{g['net_separable_saved']}×** fewer if separable",
-            ),
-            "bytes": (
-                "outlook/network_structure",
-                lambda g: (
-                    f"**{_ratio(g['net_mlp_params'], g['net_conv_params'])}×** "
-                    "fewer parameters"
-                ),
-            ),
-        },
-    ),
-    (
-        "Several machines",
-        {
-            "state": (
-                "outlook/parallel_and_distributed",
-                lambda g: f"**{g['par_state']}** on 4 ranks (ZeRO)",
-            ),
-            "messages": (
-                "outlook/parallel_and_distributed",
-                lambda g: f"**{g['par_ratio']}×** fewer bytes, {g['par_gap']} points",
-            ),
-        },
-    ),
-]
+    def get_value(self, key: int | str, *_: object) -> str:
+        """Return what is glued as ``a``, or of ``a/b`` two digits or the whole part."""
+        found = [str(self.glued[name]) for name in str(key).split("/")]
+        if len(found) == 1:
+            return found[0]
+        high, low = (float(text.replace(",", "")) for text in found)
+        return f"{high / low:.0f}" if high / low >= 10 else f"{high / low:.1f}"
 
 
 def lines() -> Iterator[str]:
     """Yield the lines of the map, a Markdown table of links."""
     yield f"| technique | {' | '.join(COSTS)} |\n"
     yield f"|{' :-- |' * (len(COSTS) + 1)}\n"
-    for technique, gains in MAP:
+    for technique, gains in MAP.items():
         cells = []
         for cost in COSTS:
-            chapter, gain = gains.get(cost, ("", lambda g: ""))
-            said = gain(stored(chapter)) if chapter else ""
-            cells.append(f"[{said}]({chapter}.ipynb)" if chapter else " ")
+            chapter, gain = gains.get(cost, ("", ""))
+            said = gain and Gain(show.stored(chapter)).format(gain)
+            cells.append(f"[{said}]({chapter}.ipynb)" if gain else " ")
         yield f"| {technique} | {' | '.join(cells)} |\n"
 
 
@@ -188,7 +141,7 @@ def drawn(text: str) -> str:
     """Return the text of the first page with the map made anew."""
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
-    with contextlib.chdir(ROOT / "chapters"):
+    with contextlib.chdir(CHAPTERS):
         table = "".join(lines())
     return f"{before}{BEGIN}\n:::{{div}} do-map\n\n{table}\n:::\n\n{END}{after}"
 
@@ -198,11 +151,9 @@ def main(argv: list[str]) -> int:
     old = INDEX.read_text(encoding="utf8")
     new = drawn(old)
     if argv == ["--check"]:
-        print("up to date" if new == old else f"{INDEX} needs `python tools/map.py`")
+        print("up to date" if new == old else f"{INDEX} needs `python -m tools.map`")
         return int(new != old)
-    temporary = INDEX.with_suffix(".tmp")
-    temporary.write_text(new, encoding="utf8")
-    temporary.replace(INDEX)
+    write_bytes(str(INDEX), new.encode())
     return 0
 
 

@@ -11,7 +11,6 @@ notebook fails, its cells are named, the exit status is 1 and the old record sta
 from __future__ import annotations
 
 import argparse
-import ast
 import json
 import os
 import re
@@ -20,7 +19,6 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -31,66 +29,17 @@ from xml.etree import ElementTree
 from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
 from benchmarks import limits
-from tools import execute
+from deepopt_lib.core import write_bytes
+from tools.environment import prepare_environment
+from tools.execute import run
+from tools.notebooks import CHAPTERS, PAGE, ROOT, describe, name, notebooks
 
-ROOT = Path(__file__).parents[1]
-CHAPTERS = ROOT / "chapters"
-PAGE = CHAPTERS / "appendix" / "reproducibility.ipynb"
 RECORD = CHAPTERS / "appendix" / "test_run.json"
 EXTRAS = ("fast", "parallel", "book", "dev")
 PROMISED = 20.0  # seconds a notebook may take alone
 STARTS_RANKS = {"outlook/parallel_and_distributed.ipynb": 40.0}  # processes of MPI
 TRIES = 3  # a shared machine adds time and takes none away: the shortest counts
 TIMEOUT = 300  # seconds a whole notebook may take here
-PICTURES = ("image/png", "image/jpeg")  # nbval does not compare them
-NUMBER = re.compile(r"(?<![\w./])-?\d+\.\d+(?:e[+-]?\d+)?(?![./]?\w)")
-
-
-def notebooks() -> list[Path]:
-    """Find the notebooks of the book; the page that shows the record comes last."""
-    found = CHAPTERS.rglob("*.ipynb")
-    kept = (p for p in found if ".ipynb_checkpoints" not in p.parts)
-    return sorted(kept, key=lambda p: (p == PAGE, p))
-
-
-def describe(path: Path) -> dict[str, Any]:
-    """Count a notebook's cells: all, compared, those with numbers, and the exempt."""
-    cells = json.loads(path.read_text(encoding="utf8"))["cells"]
-    title = "".join(cells[0]["source"]).partition("\n")[0].lstrip("# ")
-    code = [cell for cell in cells if cell["cell_type"] == "code"]
-    exempt = [
-        {"cell": i, "asserts": asserts("".join(cell["source"]))}
-        for i, cell in enumerate(code)
-        if "nbval-ignore-output" in cell["metadata"].get("tags", [])
-    ]
-    left_out = {found["cell"] for found in exempt}
-    compared = [
-        list(texts(c["outputs"])) for i, c in enumerate(code) if i not in left_out
-    ]
-    outputs = [output for cell in code for output in cell["outputs"]]
-    return {
-        "title": title,
-        "cells": len(code),
-        "compared": sum(map(bool, compared)),
-        "numbers": sum(len(NUMBER.findall(t)) for found in compared for t in found),
-        "figures": sum("image/png" in output.get("data", {}) for output in outputs),
-        "exempt": exempt,
-    }
-
-
-def texts(outputs: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Yield each text of a cell that nbval compares."""
-    for output in outputs:
-        data = {"stream": output.get("text", ""), **output.get("data", {})}
-        for kind, content in data.items():
-            if content and kind not in PICTURES:
-                yield content if isinstance(content, str) else "".join(content)
-
-
-def asserts(source: str) -> list[str]:
-    """Return the conditions that a cell asserts, as they are written there."""
-    found = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Assert)]
-    return [ast.unparse(n.test) for n in sorted(found, key=lambda n: n.lineno)]
 
 
 def promised(name: str) -> float:
@@ -181,11 +130,8 @@ def machine() -> dict[str, Any]:
 
 def write(record: dict[str, Any]) -> None:
     """Replace the record as a whole."""
-    temporary = RECORD.with_name(f".{RECORD.name}.{os.getpid()}")
-    temporary.write_text(
-        json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf8"
-    )
-    temporary.replace(RECORD)
+    text = json.dumps(record, indent=1, ensure_ascii=False)
+    write_bytes(str(RECORD), f"{text}\n".encode())
 
 
 def main() -> int:
@@ -198,7 +144,7 @@ def main() -> int:
     parser.add_argument("notebooks", nargs="*", type=Path, help="only these")
     arguments = parser.parse_args()
     jobs, some = arguments.jobs, {path.resolve() for path in arguments.notebooks}
-    execute.prepare_environment()
+    prepare_environment()
     day, start = datetime.now(tz=UTC).date().isoformat(), time.perf_counter()
     rows: dict[str, Any] = {}
     if some:
@@ -208,9 +154,9 @@ def main() -> int:
 
     def note(path: Path, row: dict[str, Any], failed: list[str]) -> None:
         mark = "FAILED" if failed else "passed"
-        print(f"{row['seconds']:6.1f} s  {mark}  {execute.name(path)}", flush=True)
+        print(f"{row['seconds']:6.1f} s  {mark}  {name(path)}", flush=True)
         rows[path.relative_to(CHAPTERS).as_posix()] = row
-        problems.extend(f"{execute.name(path)}: {what}" for what in failed)
+        problems.extend(f"{name(path)}: {what}" for what in failed)
 
     *paths, page = notebooks()
     if unknown := some - {path.resolve() for path in (*paths, page)}:
@@ -224,11 +170,11 @@ def main() -> int:
         record = {"date": day, "jobs": jobs, "seconds": round(took, 1)}
         record |= {"machine": machine(), "packages": packages(), "notebooks": rows}
         write(record)
-        _, text, problem = execute.run(page)
+        _, text, problem = run(page)
         if problem:
             problems.append(problem)
         else:
-            execute.replace(page, text)
+            write_bytes(str(page), text.encode())
             note(page, *measure(page))
             write(record)
     print(f"{time.perf_counter() - start:6.1f} s  in all")

@@ -1,8 +1,8 @@
 """Photograph pages of the built book: phone, tablet and desktop, light and dark.
 
-    python tools/screenshots.py                             every page
-    python tools/screenshots.py chapters/background         one page, all its six views
-    python tools/screenshots.py --width 390 --mode dark --full chapters/background
+    python -m tools.screenshots                             every page
+    python -m tools.screenshots chapters/background         one page, all its six views
+    python -m tools.screenshots --width 390 --mode dark --full chapters/background
 
 The pictures go to ``_build/screenshots``.
 """

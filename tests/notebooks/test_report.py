@@ -9,9 +9,10 @@ from typing import Any
 import nbformat
 import pytest
 
-from tools import execute, report
+from tools import report
+from tools.notebooks import CHAPTERS, NUMBER, PAGE, ROOT, describe, notebooks
 
-FOUND = [p.relative_to(report.CHAPTERS).as_posix() for p in report.notebooks()]
+FOUND = [p.relative_to(CHAPTERS).as_posix() for p in notebooks()]
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +34,14 @@ def test_each_passed_within_its_limit(record: Any, name: str) -> None:
 
 @pytest.mark.parametrize("name", FOUND)
 def test_it_is_the_notebook_that_ran(record: Any, name: str) -> None:
-    now = report.describe(report.CHAPTERS / name)
+    now = describe(CHAPTERS / name)
     then = record["notebooks"].get(name, {})
     for what in ("title", "cells", "exempt"):
         assert then.get(what) == now[what], "make report"
 
 
 def test_the_record_has_the_pinned_versions(record: Any) -> None:
-    lines = (report.ROOT / "constraints.txt").read_text(encoding="utf8").splitlines()
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf8").splitlines()
     pins = {line.lower().replace("_", "-") for line in lines if "==" in line}
     used = {k: v for group in record["packages"].values() for k, v in group.items()}
     assert {f"{k}=={v}".lower().replace("_", "-") for k, v in used.items()} <= pins
@@ -105,19 +106,17 @@ def test_a_notebook_that_cannot_be_read_fails(tmp_path: Path) -> None:
 
 
 def test_numbers_are_counted_and_versions_are_not() -> None:
-    found = report.NUMBER.findall(
-        "0.125 -3.5 1.26.4 x1.5 2.5e-03 7 9.1 s a/10.1109/5.7"
-    )
+    found = NUMBER.findall("0.125 -3.5 1.26.4 x1.5 2.5e-03 7 9.1 s a/10.1109/5.7")
     assert found == ["0.125", "-3.5", "2.5e-03", "9.1"]
 
 
 def test_a_slow_run_is_repeated_and_the_shortest_kept(monkeypatch: Any) -> None:
     times = iter([31.0, 25.0, 28.0, 22.0, 5.0, 21.0])
     monkeypatch.setattr(report, "_measure", lambda path: ({"seconds": next(times)}, []))
-    page = report.CHAPTERS / "faq.ipynb"
+    page = CHAPTERS / "faq.ipynb"
     assert report.measure(page) == ({"seconds": 25.0, "runs": 3}, [])
     assert report.measure(page) == ({"seconds": 5.0, "runs": 2}, [])
-    ranks = report.CHAPTERS / "outlook" / "parallel_and_distributed.ipynb"
+    ranks = CHAPTERS / "outlook" / "parallel_and_distributed.ipynb"
     assert report.measure(ranks) == ({"seconds": 21.0, "runs": 1}, [])
 
 
@@ -131,9 +130,8 @@ def test_single_notebooks_replace_their_rows_alone(
     monkeypatch.setattr(report, "RECORD", tmp_path / "run.json")
     monkeypatch.setattr(report, "notebooks", lambda: [a, b, page])
     monkeypatch.setattr(report, "measure", lambda path: ({"seconds": took[path]}, []))
-    monkeypatch.setattr(execute, "run", lambda path: (0.0, "", ""))
-    monkeypatch.setattr(execute, "replace", lambda path, text: None)
-    monkeypatch.setattr(execute, "name", lambda path: path.name)
+    monkeypatch.setattr(report, "run", lambda path: (0.0, "", ""))
+    monkeypatch.setattr(report, "name", lambda path: path.name)
     monkeypatch.setattr("sys.argv", ["report"])
     assert report.main() == 0
     took |= {a: 16.0, b: 32.0, page: 64.0}
@@ -152,4 +150,4 @@ def test_single_notebooks_replace_their_rows_alone(
 
 def test_a_failure_is_not_tried_away(monkeypatch: Any) -> None:
     monkeypatch.setattr(report, "_measure", lambda path: ({"seconds": 9.0}, ["cell 1"]))
-    assert report.measure(report.PAGE)[1] == ["cell 1"]
+    assert report.measure(PAGE)[1] == ["cell 1"]

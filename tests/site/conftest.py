@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
 from tools.browser import NOT_FOUND, find_chromium, open_browser
 from tools.serve import HTML, serving
@@ -21,6 +21,9 @@ SETTLE = """async () => {
     await Promise.all(pictures.map(picture => picture.decode().catch(() => {})));
     await document.fonts.ready;
 }"""
+
+
+THEME_SAYS = ("log: [PST]", "log: [SBT]")  # what its scripts tell of their work
 
 
 @dataclass
@@ -38,7 +41,13 @@ class Visit:
         self.page.on("requestfailed", lambda r: self.failed.append(r.url))
         self.page.on("requestfinished", self.weigh)
         self.page.on("pageerror", lambda e: self.console.append(str(e)))
-        self.page.on("console", lambda m: self.console.append(f"{m.type}: {m.text}"))
+        self.page.on("console", self.listen)
+
+    def listen(self, message: ConsoleMessage) -> None:
+        """Note what a script or the browser says, but for the theme's chatter."""
+        said = f"{message.type}: {message.text}"
+        if not said.startswith(THEME_SAYS):
+            self.console.append(said)
 
     def weigh(self, request: Request) -> None:
         """Add what an answer weighs; note one that is an error."""

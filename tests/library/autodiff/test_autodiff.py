@@ -192,6 +192,7 @@ CASES: dict[str, list[Case]] = {
     "depthwise2d": [
         (autodiff.depthwise2d, several((2, 5, 6, 3), (3, 3, 3), (3,))),
         (autodiff.depthwise2d, several((0, 3, 3, 1), (2, 2, 1), (1,))),
+        (autodiff.depthwise2d, several((2, 2, 3, 2), (2, 3, 2), (2,))),
         (
             lambda *a: autodiff.depthwise2d(*a, pad=1),
             several((2, 4, 3, 2), (3, 2, 2), (2,)),
@@ -241,7 +242,13 @@ CASES: dict[str, list[Case]] = {
             ),
             several((b, t, d), (d, 3 * d), (3 * d,), (d, d), (d,)),
         )
-        for b, t, d, heads in [(2, 4, 4, 2), (1, 1, 2, 1), (3, 5, 3, 3), (0, 2, 2, 1)]
+        for b, t, d, heads in [
+            (2, 4, 4, 2),
+            (1, 1, 2, 1),
+            (3, 5, 3, 3),
+            (0, 2, 2, 1),
+            (2, 0, 2, 1),
+        ]
         for causal in (False, True)
     ]
     + [(with_large_scores, several((2, 3, 4), (4, 12), (12,), (4, 4), (4,)))],
@@ -894,6 +901,19 @@ WRONG_SHAPES: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: autodiff.depthwise2d(*several((2, 2, 5, 1), (3, 3, 1), (1,))),
         r"depthwise2d: images \(2, 2, 5, 1\) are smaller than kernels \(3, 3, 1\)",
     ),
+    "depthwise2d of images narrower than the kernel": (
+        lambda: autodiff.depthwise2d(*several((2, 5, 2, 1), (3, 3, 1), (1,))),
+        r"depthwise2d: images \(2, 5, 2, 1\) are smaller than kernels \(3, 3, 1\)",
+    ),
+    **{
+        f"conv2d of images {h} x {w} with a border": (
+            lambda h=h, w=w: autodiff.conv2d(  # type: ignore[misc]
+                *several((2, h, w, 1), (4, 4, 1, 2), (2,)), pad=1
+            ),
+            r"conv2d: images .* are smaller than kernels \(4, 4, 1, 2\)",
+        )
+        for h, w in ((1, 9), (9, 1))
+    },
     **{
         f"depthwise2d with pad={bad!r}": (
             lambda bad=bad: autodiff.depthwise2d(  # type: ignore[misc]

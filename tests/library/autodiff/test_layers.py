@@ -67,6 +67,8 @@ CONVOLUTIONS = [
     ((2, 5, 6, 1), (3, 3, 1, 4), 0),
     ((1, 4, 3, 2), (2, 3, 2, 2), 1),
     ((3, 4, 4, 20), (3, 3, 20, 2), 2),
+    ((3, 4, 5, 1), (2, 2, 1, 6), 1),  # few inputs: the patches are kept
+    ((2, 1, 1, 2), (3, 3, 2, 2), 1),
 ]
 
 
@@ -74,7 +76,8 @@ CONVOLUTIONS = [
 def test_conv2d_is_a_sum_over_the_window(image: Any, kernel: Any, pad: int) -> None:
     x, W, b = several(image, kernel, kernel[-1:])
     found = autodiff.conv2d(x, W, b, pad=pad)
-    np.testing.assert_allclose(found, conv2d_by_hand(x, W, b, pad), rtol=1e-12)
+    expected = conv2d_by_hand(x, W, b, pad)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("pool", [1, 2, 3])
@@ -88,9 +91,25 @@ def test_conv_layer_is_conv_pool_relu(pool: int, channels: int) -> None:
     def together(x: Any, W: Any, b: Any) -> Any:
         return autodiff.conv_layer(x, W, b, pad=1, pool=pool)
 
-    args = several((3, 6, 12, channels), (3, 3, channels, 4), (4,))
-    np.testing.assert_allclose(together(*args), apart(*args), rtol=1e-12)
-    assert_same_gradients(together, apart, *args)
+    for c_out in (4, 12):
+        args = several((3, 6, 12, channels), (3, 3, channels, c_out), (c_out,))
+        np.testing.assert_allclose(together(*args), apart(*args), rtol=1e-12)
+        assert_same_gradients(together, apart, *args)
+
+
+def test_conv_layer_has_no_border_and_halves_by_default() -> None:
+    args = several((2, 5, 7, 1), (2, 2, 1, 3), (3,))
+    expected = autodiff.conv_layer(*args, pad=0, pool=2)
+    np.testing.assert_array_equal(autodiff.conv_layer(*args), expected)
+
+
+@pytest.mark.parametrize("op", [autodiff.conv2d, autodiff.conv_layer])
+def test_float32_kernels_leave_float64_images_their_precision(op: Any) -> None:
+    x, W, b = several((2, 5, 7, 3), (2, 2, 3, 3), (3,))
+    W, b = W.astype(np.float32), b.astype(np.float32)
+    mixed = gradients(op, x, W, b)
+    exact = gradients(op, x, W.astype(np.float64), b.astype(np.float64))
+    np.testing.assert_allclose(mixed["0"], exact["0"], rtol=1e-12)
 
 
 @pytest.mark.parametrize("op", [autodiff.conv2d, autodiff.conv_layer])
@@ -99,25 +118,28 @@ def test_the_kernels_gradient_does_not_depend_on_the_images(
     op: Any, channels: int
 ) -> None:
     """Recorded images and plain ones take two ways to the same gradient."""
-    x, W, b = several((5, 5, 7, channels), (2, 2, channels, 3), (3,))
-    recorded = gradients(op, x, W, b)
-    plain = gradients(lambda W, b: op(x, W, b), W, b)
-    np.testing.assert_allclose(plain["0"], recorded["1"], rtol=1e-11)
-    np.testing.assert_allclose(plain["1"], recorded["2"], rtol=1e-11)
+    for c_out in (3, 6):
+        x, W, b = several((5, 5, 7, channels), (2, 2, channels, c_out), (c_out,))
+        recorded = gradients(op, x, W, b)
+        plain = gradients(lambda W, b, x=x: op(x, W, b), W, b)
+        np.testing.assert_allclose(plain["0"], recorded["1"], rtol=1e-11)
+        np.testing.assert_allclose(plain["1"], recorded["2"], rtol=1e-11)
 
 
-@pytest.mark.parametrize("cache", [1, 100, 2000])
+@pytest.mark.parametrize("cache", [1, 100, 200, 1500, 2000])  # 200, 1500: 3 + 2 images
 @pytest.mark.parametrize("op", [autodiff.conv2d, autodiff.conv_layer])
-@pytest.mark.parametrize("channels", [1, 7])
+@pytest.mark.parametrize(("channels", "c_out"), [(1, 3), (1, 6), (7, 3)])
 def test_blocks_of_images_change_nothing(
-    monkeypatch: pytest.MonkeyPatch, cache: int, op: Any, channels: int
+    monkeypatch: pytest.MonkeyPatch, cache: int, op: Any, channels: int, c_out: int
 ) -> None:
-    args = several((5, 5, 7, channels), (2, 2, channels, 3), (3,))
+    args = several((5, 5, 7, channels), (2, 2, channels, c_out), (c_out,))
     out, grads = op(*args), gradients(op, *args)
     monkeypatch.setattr(patches, "CACHE", cache)
     np.testing.assert_allclose(op(*args), out, rtol=1e-12)
     for k, g in gradients(op, *args).items():
         np.testing.assert_allclose(g, grads[k], rtol=1e-11, atol=1e-12)
+    plain = gradients(lambda W, b: op(args[0], W, b), *args[1:])
+    np.testing.assert_allclose(plain["0"], grads["1"], rtol=1e-11, atol=1e-12)
 
 
 def test_images_need_not_be_contiguous() -> None:
@@ -397,6 +419,18 @@ def test_huge_scores_pick_one_position(dtype: Any) -> None:
     np.testing.assert_array_equal(out[0, :, 0], [1.0, -1.0, 1.0])
     grads = gradients(lambda *a: autodiff.self_attention(*a, heads=1), *args)
     assert all(np.all(np.isfinite(g)) for g in grads.values())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scores_far_below_zero_do_not_underflow(dtype: Any) -> None:
+    """All of them -1e4: every weight is 1/3, not 0/0."""
+    x = np.ones((1, 3, 1), dtype)
+    x[0, :, 0] = [1.0, 1.001, 0.999]
+    W = np.array([[0.0, 0.0, 1.0]], dtype)
+    b = np.array([100.0, -100.0, 0.0], dtype)
+    ones, zero = np.ones((1, 1), dtype), np.zeros(1, dtype)
+    out = autodiff.self_attention(x, W, b, ones, zero, heads=1)
+    np.testing.assert_allclose(out, 1.0, rtol=1e-6)
 
 
 # Normalization.

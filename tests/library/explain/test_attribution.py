@@ -61,6 +61,11 @@ def test_completeness(baseline: Array | None) -> None:
     assert 10 < worst / np.abs(gap).max() < 25  # the midpoint rule: 4**2 for 4 times
 
 
+def test_a_hundred_steps_by_default() -> None:
+    found = integrated_gradients(logit, X)
+    np.testing.assert_array_equal(found, integrated_gradients(logit, X, steps=100))
+
+
 def test_completeness_with_kinks() -> None:
     shares = integrated_gradients(lambda x: logit(x, relu), X, steps=1000)
     expected = logit(X, relu) - logit(np.zeros_like(X), relu)
@@ -97,6 +102,14 @@ def test_arguments_are_left_alone() -> None:
         (
             lambda: integrated_gradients(logit, X, np.zeros(5)),
             "baseline must have shape (6,), got (5,)",
+        ),
+        (
+            lambda: integrated_gradients(logit, np.ones((2, 6), int)),
+            "x must be a floating-point array, got int64",
+        ),
+        (
+            lambda: integrated_gradients(logit, X, np.full(6, np.inf)),
+            "baseline has 6 entries that are NaN",
         ),
         (lambda: saliency(logit, X * np.nan), "x has 24 entries that are NaN"),
     ],

@@ -1,0 +1,88 @@
+"""Find the notebooks of the book, and say what is in them, without running any.
+
+    python -m tools.notebooks           name those that others may run beside
+    python -m tools.notebooks --alone   name those that time something
+
+Reads JSON and nothing else, so that a command line can ask for names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+CHAPTERS = ROOT / "chapters"
+PAGE = CHAPTERS / "appendix" / "reproducibility.ipynb"
+PICTURES = ("image/png", "image/jpeg")  # nbval does not compare them
+NUMBER = re.compile(r"(?<![\w./])-?\d+\.\d+(?:e[+-]?\d+)?(?![./]?\w)")
+
+
+def notebooks() -> list[Path]:
+    """Find the notebooks of the book; the page that shows the record comes last."""
+    found = CHAPTERS.rglob("*.ipynb")
+    kept = (p for p in found if ".ipynb_checkpoints" not in p.parts)
+    return sorted(kept, key=lambda p: (p == PAGE, p))
+
+
+def name(path: Path) -> str:
+    """Return the path as one would type it at the top of the repository."""
+    return os.path.relpath(path, ROOT)
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Count a notebook's cells: all, compared, those with numbers, and the exempt."""
+    cells = json.loads(path.read_text(encoding="utf8"))["cells"]
+    title = "".join(cells[0]["source"]).partition("\n")[0].lstrip("# ")
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    exempt = [
+        {"cell": i, "asserts": asserts("".join(cell["source"]))}
+        for i, cell in enumerate(code)
+        if "nbval-ignore-output" in cell["metadata"].get("tags", [])
+    ]
+    left_out = {found["cell"] for found in exempt}
+    compared = [
+        list(texts(c["outputs"])) for i, c in enumerate(code) if i not in left_out
+    ]
+    outputs = [output for cell in code for output in cell["outputs"]]
+    return {
+        "title": title,
+        "cells": len(code),
+        "compared": sum(map(bool, compared)),
+        "numbers": sum(len(NUMBER.findall(t)) for found in compared for t in found),
+        "figures": sum("image/png" in output.get("data", {}) for output in outputs),
+        "exempt": exempt,
+    }
+
+
+def texts(outputs: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield each text of a cell that nbval compares."""
+    for output in outputs:
+        data = {"stream": output.get("text", ""), **output.get("data", {})}
+        for kind, content in data.items():
+            if content and kind not in PICTURES:
+                yield content if isinstance(content, str) else "".join(content)
+
+
+def asserts(source: str) -> list[str]:
+    """Return the conditions that a cell asserts, as they are written there."""
+    found = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Assert)]
+    return [ast.unparse(n.test) for n in sorted(found, key=lambda n: n.lineno)]
+
+
+def main() -> None:
+    """Print names: of the notebooks that run alone, or of the others."""
+    parser = argparse.ArgumentParser(description="Name the notebooks of the book.")
+    parser.add_argument("--alone", action="store_true", help="those that are timed")
+    alone = parser.parse_args().alone
+    print(*(name(p) for p in notebooks() if bool(describe(p)["exempt"]) == alone))
+
+
+if __name__ == "__main__":
+    main()
