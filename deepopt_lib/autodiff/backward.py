@@ -74,8 +74,10 @@ def _own(leaves: dict[str, Var]) -> Grads:
         w, g = leaf.value, leaf.grad
         if g is None:
             g = np.zeros_like(w)
-        copy = g.base is not None or id(g) in given or None  # None: as the rest needs
-        grads[k] = np.array(g, w.dtype, copy=copy, order="C", subok=True)
+        elif isinstance(g, np.generic):
+            g = np.asarray(g)
+        shared = g.base is not None or id(g) in given
+        grads[k] = g.astype(w.dtype, order="C", copy=shared)
         given.add(id(g))
     return grads
 

@@ -227,6 +227,15 @@ def test_steps_add_up() -> None:
     assert epsilon(0.02, 1.1, 500, 1e-5) == pytest.approx(min(spent))
 
 
+@pytest.mark.parametrize("alpha", [*range(2, 65), 80, 96, 128, 192, 256, 512, 1024])
+def test_every_order_is_the_best_for_some_noise(alpha: int) -> None:
+    """Without sampling, a/(2 s**2) + log(1/delta)/(a - 1) is least at a known a."""
+    delta = 1e-5
+    noise = (alpha - 1) / math.sqrt(2 * math.log(1 / delta))
+    expected = alpha / (2 * noise**2) + math.log(1 / delta) / (alpha - 1)
+    assert epsilon(1, noise, 1, delta) == pytest.approx(expected, rel=1e-12)
+
+
 @pytest.mark.parametrize("target", [0.1, 1.0, 8.0, 100.0])
 def test_the_noise_is_enough_and_hardly_more(target: float) -> None:
     noise = noise_for(target, 0.06, 200, 1e-5)
@@ -249,6 +258,10 @@ def test_the_noise_is_enough_and_hardly_more(target: float) -> None:
         (lambda: noise_for(0.0, 0.1, 1, 1e-5), "target must be in (0, inf), got"),
         (lambda: noise_for(-2.0, 0.1, 1, 1e-5), "target must be in (0, inf), got"),
         (lambda: noise_for(0.01, 0.1, 1, 1e-5), "target must be > 0.0113 for delta"),
+        (
+            lambda: noise_for(math.log(1e5) / 1023 * (1 + 1e-7), 0.1, 10**6, 1e-5),
+            "target must be > 0.0113 for delta",
+        ),
         (lambda: noise_for(1.0, 0.0, 1, 1e-5), "q must be in (0, 1], got 0.0"),
         (lambda: rdp(0.1, 1.0, 1), "alpha must be an int >= 2, got 1"),
         (lambda: rdp(0.1, 1.0, 2.5), "alpha must be an int >= 2, got 2.5"),  # type: ignore[arg-type]
