@@ -61,6 +61,7 @@ def after(text: str) -> list[str]:
         ("x = a(**b)", []),
         ("x = add(1, help='h')", ["x = add(2, help='h')"]),
         ("x = zip(a, b, strict=True)", []),
+        ("x = a.reshape(-1, n)", []),
         ("return a", []),
         ("é = '→'; a + b", ["é = '→'; a - b"]),
         # what only people or type checkers read

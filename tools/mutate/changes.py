@@ -214,7 +214,9 @@ def inside(node: ast.AST) -> Iterator[ast.AST]:
     elif isinstance(node, ast.If) and for_others(node.test):
         yield from node.orelse
     elif isinstance(node, ast.Call):
-        yield from [node.func, *node.args]
+        yield node.func
+        shape = ast.unparse(node.func).endswith(".reshape")  # -2 means what -1 does
+        yield from (a for a in node.args if not (shape and ast.unparse(a) == "-1"))
         yield from (k.value for k in node.keywords if k.arg not in SAID | GUARDS)
     elif isinstance(node, ast.Assert):
         yield node.test
