@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,3 +93,12 @@ def test_what_is_allowed_is_there_and_used() -> None:
     for full in ALLOWED:
         module, _, what = full.rpartition(".")
         assert f"from {module} import" in text and what in text, full
+
+
+@pytest.mark.parametrize("package", sorted(exported(LIBRARY)))
+def test_the_api_page_lists_what_a_package_offers(package: str) -> None:
+    text = (ROOT / "chapters" / "api.md").read_text("utf8")
+    _, _, rest = text.partition(f"\n## `{package}`\n")
+    section, _, _ = rest.partition("\n## ")
+    listed = set(re.findall(r"\w+", section))
+    assert exported(f"{LIBRARY}.{package}") <= listed
