@@ -169,5 +169,5 @@ def _basis(G: Array, r: int) -> Array:
     check_array("the gradient", G)
     U = np.linalg.svd(wide(G), full_matrices=False)[0][:, :r]
     largest = np.take_along_axis(U, np.abs(U).argmax(axis=0)[None], axis=0)
-    basis: Array = (U * np.sign(largest)).astype(G.dtype, copy=False)
+    basis: Array = (U * np.sign(largest)).astype(G.dtype)
     return basis

@@ -136,7 +136,7 @@ def huffman(symbols: Ints, alphabet: int) -> HuffmanCode:
         raise ValueError(
             f"symbols must be ints in [0, {alphabet}), one or more of them"
         )
-    counts = np.bincount(flat.astype(np.int64, copy=False), minlength=alphabet)
+    counts = np.bincount(flat.astype(np.int64), minlength=alphabet)
     lengths = code_lengths(counts)
     words, place = _words(lengths), 0
     bits = np.empty(int(counts @ lengths.astype(np.int64)), np.uint8)

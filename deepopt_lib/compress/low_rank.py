@@ -38,7 +38,7 @@ class Factors(NamedTuple):
     @property
     def product(self) -> Array:
         """The matrix that they stand for, (n_in, n_out)."""
-        return (wide(self.U) @ wide(self.V)).astype(self.U.dtype, copy=False)
+        return (wide(self.U) @ wide(self.V)).astype(self.U.dtype)
 
 
 def truncated(W: Array, r: int) -> Factors:
@@ -102,7 +102,7 @@ def activation_aware(W: Array, x: Array, r: int, damp: float = 1e-6) -> Factors:
     r = check_rank("r", r, W)
     check_layer(W, x)
     damp = check_number("damp", damp, 0, math.inf, "()")
-    x = x.astype(np.float64, copy=False)
+    x = x.astype(np.float64)
     if not (mean := np.sum(x**2) / len(W)):
         raise ValueError("x is zero everywhere: it says nothing about the layer")
     damped = np.vstack([x, math.sqrt(damp * mean) * np.eye(len(W))])
@@ -174,11 +174,10 @@ def check_rank(name: str, r: Any, W: Any) -> int:
 
 def wide(W: Array) -> Array:
     """Return a matrix in a type that LAPACK knows: float16 becomes float32."""
-    known = np.float32 if W.dtype.itemsize <= 4 else np.float64
-    return W.astype(known, copy=False)
+    return W.astype(np.float32 if W.dtype.itemsize < 8 else np.float64)
 
 
 def _halves(U: Array, s: Array, Vt: Array, r: int, dtype: Any) -> Factors:
     half = np.sqrt(s[:r])
     left, right = U[:, :r] * half, half[:, None] * Vt[:r]
-    return Factors(left.astype(dtype, copy=False), right.astype(dtype, copy=False))
+    return Factors(left.astype(dtype), right.astype(dtype))

@@ -53,7 +53,7 @@ def wanda(W: Array, x: Array) -> Array:
         If W or x is no finite matrix, or they do not fit.
     """
     check_layer(W, x)
-    norms = np.linalg.norm(x.astype(np.float64, copy=False), axis=0)
+    norms = np.linalg.norm(x.astype(np.float64), axis=0)
     score: Array = np.abs(W) * norms[:, None]
     return score
 

@@ -135,8 +135,7 @@ def sparse_linear(x: Any, values: Any, b: Any, *, pattern: Any) -> Result:
         If the shapes do not fit.
     """
     if not (
-        np.ndim(x) == 2
-        and x.shape[1:] == pattern.shape[:1]
+        np.shape(x)[1:] == pattern.shape[:1]
         and np.shape(b) == pattern.shape[1:]
         and np.shape(values) == (pattern.nnz,)
     ):

@@ -37,7 +37,7 @@ def hessian(x: Array, damp: float = DAMP) -> Array:
     """
     check_array("x", x, ndim=2)
     damp = check_number("damp", damp, 0, math.inf, "()")
-    x = x.astype(np.float64, copy=False)
+    x = x.astype(np.float64)
     H = 2 / len(x) * x.T @ x
     mean = np.mean(np.diag(H))
     if not mean > 0:
@@ -87,7 +87,8 @@ def obs(W: Array, x: Array, sparsity: float, damp: float = DAMP) -> Array:
             column = inverse[:, q] / diagonal[q]
             w -= w[q] * column
             inverse -= np.outer(column, inverse[q])  # of H without q
-            alive[q], w[~alive], w[q] = False, 0, 0
+            alive[q] = False
+            w[~alive] = 0  # and not nearly
     return out
 
 

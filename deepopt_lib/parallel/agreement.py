@@ -93,20 +93,22 @@ def agreed_step(
         value, grads = gradient()
     except Exception as e:
         error = e
-    finite = [bool(np.isfinite(g).all()) for g in grads.values()]
-    bad = finite.index(False) if False in finite else -1
+    what = [*(f"the gradient of {k}" for k in grads), "the loss"]
+    found: list[Any] = [*grads.values(), value]
+    finite = [bool(np.isfinite(a).all()) for a in found]
+    bad = [*finite, False].index(False)  # the first, or beyond the last
     mine = np.array([value, bad, zlib.crc32(batch.data), error is not None])
     with ranks.uncounted():
         told = ranks.all_gather(mine)
     if told[:, 3].any():
         ranks.share(error)
-    for rank, (part, i, drawn, _) in enumerate(told):
+    for rank, (_, i, drawn, _) in enumerate(told):
         if drawn != told[0, 2]:
             raise SharedError(
                 f"step {t}: rank 0 and rank {rank} have drawn other batches: "
                 "a loss must not draw from the generator that shuffles"
             )
-        if i >= 0 or not math.isfinite(part):
-            what = f"the gradient of {list(grads)[int(i)]}" if i >= 0 else "the loss"
-            raise SharedError(f"step {t}: {what} is NaN or infinite on rank {rank}")
+        if i < len(what):
+            which = what[int(i)]
+            raise SharedError(f"step {t}: {which} is NaN or infinite on rank {rank}")
     return float(told[:, 0].mean()), grads

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from deepopt_lib.parallel.errors import MISSING, SharedError, sentence
 from deepopt_lib.parallel.ranks import Ranks
 
 __all__ = ["check_place", "or_abort", "run_command", "world", "write_report"]
+
+PASSED_ON = 0.2  # seconds in which mpiexec passes on what was said, before all ends
 
 
 def world() -> Ranks:
@@ -48,6 +51,7 @@ def or_abort(ranks: Ranks) -> Iterator[None]:
             traceback.print_exc()
             where = f"rank {ranks.rank} of {ranks.size}"
             print(f"{where}: {sentence(error)}", file=sys.stderr, flush=True)
+            time.sleep(PASSED_ON)
             ranks.comm.Abort(1)
         raise
 

@@ -40,7 +40,7 @@ def measure(comm: Any, sizes: Sequence[int], seconds: float) -> dict[str, list[f
     }
     arrays = [(np.ones(s // 8), np.empty(s // 8)) for s in sizes]
     times: dict[str, list[list[float]]] = {way: [[] for _ in sizes] for way in ways}
-    rounds, end, go_on = 0, time.perf_counter() + seconds, np.ones(1)
+    rounds, end, go_on = 0, time.perf_counter() + seconds, np.array([True])
     while go_on[0]:  # interleaved, so that a slow moment meets all sizes alike
         for i, (x, y) in enumerate(arrays):
             for way, call in ways.items():
@@ -106,7 +106,7 @@ def _sizes(options: argparse.Namespace) -> list[int]:
     check_number("--seconds", options.seconds, 0)
     spread = np.geomspace(1.0, 10**decades, check_int("--sizes", options.sizes))
     sizes = [8 * round(least * factor / 8) for factor in spread.tolist()]
-    check_int("the largest message", sizes[-1], 8, MOST)
+    check_int("the largest message", sizes[-1], high=MOST)
     return sizes
 
 

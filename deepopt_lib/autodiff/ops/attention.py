@@ -52,7 +52,7 @@ def self_attention(
     z += b
     z[:, :dim] *= scale
     q, k, v = _heads(z, x.shape, heads)
-    o = np.empty_like(z, shape=x.shape, order="C")
+    o = np.empty_like(z, shape=x.shape)
     o_heads = _heads(o, x.shape, heads)[0]
     # The softmax is e/total. Dividing o instead of e costs time/d_k times less.
     e = np.empty((batch, heads, time, time), z.dtype)
@@ -60,7 +60,7 @@ def self_attention(
     future = np.triu(np.full((time, time), -np.inf, z.dtype), 1) if causal else None
     blocks = _blocks(batch, heads * time * time)
     for i in blocks:
-        scores = np.matmul(q[i], k[i].swapaxes(-1, -2), out=e[i])
+        scores = np.matmul(q[i], k[i].mT, out=e[i])
         _exp(scores, future)
         np.matmul(scores, np.ones((time, 1), z.dtype), out=total[i])
         np.matmul(scores, v[i], out=o_heads[i])
@@ -80,12 +80,12 @@ def self_attention(
         dz = np.empty(z.shape, np.result_type(do, z))
         dq, dk, dv = _heads(dz, x.shape, heads)
         for i in blocks:
-            de = np.matmul(do[i], v[i].swapaxes(-1, -2))
+            de = np.matmul(do[i], v[i].mT)
             de -= dot[i]
             de *= e[i]
-            np.matmul(e[i].swapaxes(-1, -2), do[i], out=dv[i])
+            np.matmul(e[i].mT, do[i], out=dv[i])
             np.matmul(de, k[i], out=dq[i])
-            np.matmul(de.swapaxes(-1, -2), q[i], out=dk[i])
+            np.matmul(de.mT, q[i], out=dk[i])
         dz[:, :dim] *= scale
         return dz
 
@@ -122,7 +122,7 @@ def online_attention(q: Any, k: Any, v: Any, *, block: int) -> Any:
     total = np.zeros_like(m)
     out = np.zeros((*q.shape[:-1], v.shape[-1]), scaled.dtype)
     for i in range(0, k.shape[-2], block):
-        scores = scaled @ k[..., i : i + block, :].swapaxes(-1, -2)
+        scores = scaled @ k[..., i : i + block, :].mT
         larger = np.maximum(m, scores.max(axis=-1, keepdims=True))
         shrink = np.exp(m - larger)
         scores -= larger

@@ -81,11 +81,11 @@ def cut_patches(x: Any, kernels: tuple[int, ...], pool: int = 1) -> Blocks:
     shape: tuple[int, ...] = columns + rows if few else rows + columns
     strides = column_strides + row_strides if few else row_strides + column_strides
     axis = 5 if few else 2  # of the images
-    block = np.empty_like(x, shape=shape, order="C")  # is counted if x is (`cost`)
+    block = np.empty_like(x, shape=shape)  # is counted if x is (`cost`)
     for i in range(0, n, size):
         if i + size > n:  # what is left for the last block
             shape = (*shape[:axis], n - i, *shape[axis + 1 :])
-            block = np.empty_like(x, shape=shape, order="C")
+            block = np.empty_like(x, shape=shape)
         block[...] = as_strided(x[i:], shape, strides, writeable=False)
         yield (
             slice(i, i + size),

@@ -158,7 +158,7 @@ class Affine(BaseCodec):
         if self.block is None:
             return x.reshape(1, -1)
         short = -x.size % self.block
-        return np.pad(x.ravel(), (0, short), mode="edge").reshape(-1, self.block)
+        return np.pad(x.ravel(), (0, short)).reshape(-1, self.block)
 
     def _back(self, lines: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         if self.axis is None:

@@ -56,7 +56,7 @@ def table(name: str, bits: int, signed: bool = True) -> tuple[float, ...]:
         below = np.linspace(tail, 0.5, 2 ** (bits - 1))
         above = np.linspace(0.5, 1 - tail, 2 ** (bits - 1) + 1)[1:]
         values = [NormalDist().inv_cdf(p) for p in (*below, *above)]
-        return tuple(np.clip(np.array(values) / -values[0], -1, 1))
+        return tuple(np.minimum(np.array(values) / -values[0], 1))
     decades = bits - 1
     values = [0.0, 1.0]
     for e in range(decades):  # 10**-e * (0.1, 1]
@@ -157,6 +157,6 @@ def _nearest(unit: Array, grid: str, bits: int, signed: bool) -> NDArray[np.uint
 
 
 def _blocks(x: NDArray[Any], block: int) -> NDArray[Any]:
-    """Return (blocks, block), the last block filled up with its last entry."""
+    """Return (blocks, block), the last block filled up with zeros."""
     flat = x.ravel()
-    return np.pad(flat, (0, -x.size % block), mode="edge").reshape(-1, block)
+    return np.pad(flat, (0, -x.size % block)).reshape(-1, block)

@@ -44,8 +44,7 @@ def mse(lines: Array, bits: int, symmetric: bool) -> Range:
     if symmetric:
         high = np.maximum(-low, high)
         low = -high
-    top = 2**bits - 1
-    top -= symmetric and bits > 1  # an odd number of levels, 0 in the middle
+    top = 2**bits - 1 - symmetric  # symmetric: an odd number, 0 in the middle
     best = np.full(low.shape, np.inf, low.dtype)
     factor = np.ones_like(low)
     for f in SHRINK:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -118,9 +119,9 @@ def _cut(
 def _runs(sizes: Sequence[int]) -> list[tuple[int, int]]:
     """Split rows into runs that one call serves: small neighbors, or a large one."""
     runs: list[tuple[int, int]] = []
-    total = 0
+    total = math.inf
     for i, size in enumerate(sizes):
-        if runs and total + size <= SMALL:
+        if total + size <= SMALL:
             runs[-1] = (runs[-1][0], i + 1)
             total += size
         else:

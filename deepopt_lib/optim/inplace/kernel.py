@@ -99,7 +99,7 @@ def _compile(source: str) -> Callable[..., None]:
 
     import numba
 
-    digest = hashlib.sha256(source.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(source.encode()).hexdigest()
     path = _folder() / f"loop_{digest}.py"
     if not path.exists():
         write_bytes(str(path), source.encode())

@@ -4,6 +4,7 @@ What they promise besides: the same numbers however the work is cut into blocks,
 overflow, no look into the future, masks from the generator alone.
 """
 
+import inspect
 import math
 import statistics
 from collections.abc import Callable, Sequence
@@ -140,6 +141,110 @@ def test_blocks_of_images_change_nothing(
         np.testing.assert_allclose(g, grads[k], rtol=1e-11, atol=1e-12)
     plain = gradients(lambda W, b: op(args[0], W, b), *args[1:])
     np.testing.assert_allclose(plain["0"], grads["1"], rtol=1e-11, atol=1e-12)
+
+
+def test_a_block_of_patches_is_a_cache_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 5 images with 4 * 4*6/4 * 12 numbers each, as many as fit, evenly cut."""
+    x = normal(5, 5, 7, 3)
+    for fit, sizes in ((0.1, [1] * 5), (1, [1] * 5), (2.5, [3, 2]), (9, [5])):
+        monkeypatch.setattr(patches, "CACHE", round(288 * fit))
+        blocks = [
+            (i, found.shape) for i, found in patches.cut_patches(x, (2, 2, 3, 9), 2)
+        ]
+        assert [(len(x[i]), shape) for i, shape in blocks] == [
+            (n, (24 * n, 12)) for n in sizes
+        ]
+    assert list(patches.cut_patches(x[:0], (2, 2, 3, 9))) == []
+
+
+@pytest.mark.parametrize(
+    ("kernel", "width", "by_columns"),
+    [((2, 2, 2, 9), 5, True), ((2, 2, 2, 9), 4, False), ((2, 1, 3, 9), 2, False)],
+)
+def test_patches_are_copied_in_the_longer_runs(
+    kernel: Any, width: int, by_columns: bool
+) -> None:
+    """kw*c numbers of a row, or as many as the output is wide."""
+    x = normal(2, 4, width + kernel[1] - 1, kernel[2])
+    ((_, found),) = patches.cut_patches(x, kernel)
+    assert found.flags.f_contiguous == by_columns
+    assert found.flags.c_contiguous != by_columns
+
+
+@pytest.mark.parametrize(
+    ("kernel", "kept"),
+    [((3, 2, 1, 6), True), ((3, 2, 1, 5), False), ((2, 2, 2, 7), False)],
+)
+def test_patches_no_larger_than_the_output_are_kept(kernel: Any, kept: bool) -> None:
+    """They are cut once, not again for the backward pass."""
+    blocks = patches.keep_patches(normal(2, 5, 6, kernel[2]), kernel)
+    (_, first), *_ = blocks()
+    (_, second), *_ = blocks()
+    assert (first is second) == kept
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("op", ["conv2d", "conv_layer", "depthwise2d"])
+def test_an_image_has_room_for_a_kernel_both_ways(op: str) -> None:
+    """With its border: kernels of 4 x 4, and a pixel more on each side."""
+    more = {"conv_layer": {"pool": 1}}.get(op, {})
+    kernel = (4, 4, 2) if op == "depthwise2d" else (4, 4, 2, 2)
+    _, W, b = several((1,), kernel, (2,))
+
+    def out(height: int, width: int) -> Any:
+        x = normal(1, height, width, 2)
+        return getattr(autodiff, op)(x, W, b, pad=1, **more)
+
+    assert out(2, 9).shape == (1, 1, 8, 2)
+    assert out(9, 2).shape == (1, 8, 1, 2)
+    for height, width in ((1, 9), (9, 1)):
+        with pytest.raises(ValueError, match=f"^{op}: images .* are smaller than"):
+            out(height, width)
+
+
+def test_windows_cover_an_image_both_ways() -> None:
+    W, b = normal(1, 1, 3, 2), normal(2)
+
+    def layer(x: Array, size: int) -> Any:
+        return autodiff.conv_layer(x, W, b, pool=size)
+
+    for op in (autodiff.max_pool, autodiff.avg_pool, layer):
+        assert op(normal(1, 4, 6, 3), size=2).shape[1:3] == (2, 3)
+        for height, width in ((3, 4), (4, 3)):
+            with pytest.raises(ValueError, match=r"must divide height"):
+                op(normal(1, height, width, 3), size=2)
+
+
+def test_one_feature_normalized_is_the_bias() -> None:
+    x, g, b = several((3, 1), (1,), (1,))
+    np.testing.assert_array_equal(autodiff.layer_norm(x, g, b), np.full((3, 1), b))
+    grads = gradients(autodiff.layer_norm, x, g, b)
+    np.testing.assert_array_equal(grads["0"], 0)
+
+
+def test_the_usual_arguments() -> None:
+    found: dict[str, dict[str, Any]] = {}
+    for name in autodiff.__all__:
+        function = getattr(autodiff, name)
+        if inspect.isfunction(function):
+            for p in inspect.signature(function).parameters.values():
+                if p.default is not p.empty:
+                    found.setdefault(name, {})[p.name] = p.default
+    assert found == {
+        "avg_pool": {"size": 2},
+        "batch_norm": {"statistics": None, "eps": 1e-5},
+        "check_grads": {"tol": 1e-6},
+        "conv2d": {"pad": 0},
+        "conv_layer": {"pad": 0, "pool": 2},
+        "depthwise2d": {"pad": 0},
+        "layer_norm": {"eps": 1e-5},
+        "max_pool": {"size": 2},
+        "mean": {"axis": None},
+        "running_statistics": {"mu": 0.9},
+        "self_attention": {"causal": False},
+        "sum": {"axis": None},
+        "transpose": {"axes": None},
+    }
 
 
 def test_images_need_not_be_contiguous() -> None:
@@ -392,6 +497,49 @@ def test_blocks_of_sequences_change_nothing(
     np.testing.assert_allclose(f(*args), out, rtol=1e-12)
     for k, g in gradients(f, *args).items():
         np.testing.assert_allclose(g, grads[k], rtol=1e-11, atol=1e-12)
+
+
+def test_a_block_of_scores_is_a_cache_full() -> None:
+    full = attention.CACHE
+    for batch, size, step in (
+        (5, full, 1),
+        (5, 9 * full, 1),
+        (5, full // 2, 2),
+        (3, 1, full),
+        (2 * full, 1, full),
+        (5, 0, full),
+        (0, 3, 1),
+    ):
+        found = attention._blocks(batch, size)
+        assert found == [slice(i, i + step) for i in range(0, batch, step)]
+
+
+def test_the_scores_of_a_sequence_are_heads_times_time_squared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        attention,
+        "_blocks",
+        lambda *sizes: seen.append(sizes) or [slice(0, sizes[0])],  # type: ignore[func-returns-value]
+    )
+    autodiff.self_attention(*attention_args(5, 3, 4), heads=2)
+    assert seen == [(5, 2 * 3 * 3)]
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_scores_are_shifted_from_thirty_on(sign: int) -> None:
+    """Below, their exponentials are taken as they are: a pass less over memory."""
+    below = sign * np.array([[0.0, 1.0, 29.99]])
+    found = below.copy()
+    attention._exp(found, None)
+    np.testing.assert_array_equal(found, np.exp(below))
+    for size in (30.0, 31.0):
+        beyond = sign * np.array([[0.5, 1.0, size]])
+        found = beyond.copy()
+        attention._exp(found, None)
+        np.testing.assert_array_equal(found, np.exp(beyond - beyond.max()))
+    attention._exp(np.zeros((3, 0, 0)), None)
 
 
 @pytest.mark.parametrize("causal", [False, True])

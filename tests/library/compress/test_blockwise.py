@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from deepopt_lib import optim
 from deepopt_lib.compress import Affine, Blockwise, BlockwiseCode, Quantized, table
+from deepopt_lib.compress.quantization.blockwise import _borders, _nearest
 from deepopt_lib.core import Array, Rule, nbytes
 from deepopt_lib.optim import Optimizer
 from deepopt_lib.training.checkpoint import load, save
 
 modest = settings(max_examples=30, deadline=None, derandomize=True, database=None)
 GRIDS = [("dynamic", 8), ("dynamic", 4), ("normal", 4), ("linear", 8), ("linear", 3)]
+LINEAR = [("linear", 8), ("linear", 3)]
 
 # Dettmers et al. (2023), appendix E, in four decimals.
 NF4 = [-1.0, -0.6962, -0.5251, -0.3949, -0.2844, -0.1848, -0.0911, 0.0]
@@ -24,6 +26,34 @@ NF4 += [0.0796, 0.1609, 0.2461, 0.3379, 0.4407, 0.5626, 0.7230, 1.0]
 
 def test_nf4_has_the_published_values() -> None:
     np.testing.assert_allclose(table("normal", 4), NF4, atol=5.1e-5)
+
+
+def test_linear_tables_are_even_and_no_table_goes_beyond_one() -> None:
+    np.testing.assert_allclose(table("linear", 3), np.arange(-3, 4) / 3, rtol=1e-15)
+    even = table("linear", 3, False)
+    np.testing.assert_allclose(even, np.arange(8) / 7, rtol=1e-15)
+    for bits in range(2, 9):
+        for grid in ("dynamic", "normal", "linear"):
+            assert max(table(grid, bits)) == 1
+        assert min(table("normal", bits)) == -1
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize(("grid", "bits"), [("dynamic", 8), ("normal", 4), *LINEAR])
+def test_next_to_every_border(grid: str, bits: int, signed: bool) -> None:
+    """Of two values equally near the lower one, and no border is off by a bit."""
+    borders = _borders(grid, bits, signed)[0][:-1]
+    values = np.array(table(grid, bits, signed))
+    np.testing.assert_allclose(borders, (values[:-1] + values[1:]) / 2, rtol=1e-7)
+    ends = (np.nextafter(borders, np.float32(s)) for s in (-2, 2))
+    unit = np.concatenate([borders, *ends])
+    found = _nearest(unit, grid, bits, signed)
+    np.testing.assert_array_equal(found, np.searchsorted(borders, unit))
+    assert _borders(grid, bits, signed)[1].shape == (2**16,)
+
+
+def test_zero_is_not_negative() -> None:
+    assert not Blockwise().encode(np.array([0.0, 0.5, 1.0])).signed
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8])

@@ -277,3 +277,12 @@ def test_a_matrix_with_fewer_entries_than_allowed_is_stored_as_well() -> None:
     x = np.zeros((8, 3))
     x[5, 1] = 2.0
     np.testing.assert_array_equal(NM(2, 4).round(x), x)
+
+
+def test_zeros_fill_up_from_the_beginning_of_a_group() -> None:
+    """The code is the same on every machine: no sort may choose among equal ones."""
+    x = np.zeros((1024, 1))
+    x[1000] = 2.0
+    code = NM(3, 1024).encode(x)
+    assert unpack_bits(code.places, 10, 3).tolist() == [0, 1, 1000]
+    np.testing.assert_array_equal(NM(3, 1024).decode(code), x)

@@ -32,6 +32,7 @@ from deepopt_lib.compress import (
     top_share,
     write_model,
 )
+from deepopt_lib.compress.deep_compression import is_matrix
 from deepopt_lib.compress.model_file import GROWTH
 from deepopt_lib.compress.sparse_code import GAP_BITS
 from deepopt_lib.core import Array, Params, nbytes
@@ -307,6 +308,27 @@ def test_hardly_any_entries_are_kept_as_they_are(path: Path) -> None:
     assert [isinstance(a, SparseCode) for a in model.values()] == [False, True]
     write_model(path, model)
     np.testing.assert_array_equal(decompress(read_model(path))["W"], w)
+
+
+def test_as_many_bytes_are_no_fewer_and_the_bound_is_in_the_model(path: Path) -> None:
+    """One entry has a code of 36 bytes, whatever the length of the row."""
+    row = np.zeros((1, GROWTH * 9 + 1), np.float32)
+    row[0, 0] = 1.0
+    assert (nbytes(encode_sparse(row)), GROWTH) == (36, 16_384)
+    for n, coded in ((9, False), (10, True), (GROWTH * 9, True), (row.size, False)):
+        model = compress({"w": row[:, :n]})
+        assert isinstance(model["w"], SparseCode) == coded
+        write_model(path, model)
+        np.testing.assert_array_equal(decompress(read_model(path))["w"], row[:, :n])
+
+
+def test_matrices_have_two_axes_or_more_and_an_entry() -> None:
+    w = np.ones((2, 3, 4))
+    for matrix in (w, w[0], w[0, :1, :1]):
+        assert is_matrix(matrix)
+        assert not is_matrix(matrix.astype(np.int64))
+    for other in (w[0, 0], w[0, 0, :1], w[0, 0, 0], w[:0, 0], w[:, :0]):
+        assert not is_matrix(other)
 
 
 # Files that are refused.

@@ -29,6 +29,20 @@ def test_the_multiplier_is_exact_to_31_bits() -> None:
             multiplier(np.array([bad]))
 
 
+def test_the_multiplier_goes_as_far_as_64_bits() -> None:
+    M = np.array([2.0**-31, 60.5, 1e6, 2.0**30 - 1])
+    factor, shift = multiplier(M)
+    np.testing.assert_allclose(factor * 2.0**-shift, M, rtol=2**-31)
+
+
+def test_a_bias_without_weights_takes_all_the_room() -> None:
+    """What 20 products of the largest size leave of an int32, but for 2**12."""
+    params = {"layer1.W": PARAMS["layer1.W"].copy(), "layer1.b": np.zeros(16)}
+    params["layer1.W"][:, 3], params["layer1.b"][3] = 0, 1e6
+    bias = int(integer_mlp(params, X).layers[0].b[3])
+    assert bias == pytest.approx(2**31 - 2**12 - 20 * 127 * 255, abs=2)
+
+
 def test_the_logits_are_those_of_the_network() -> None:
     net, exact = integer_mlp(PARAMS, X), nn.mlp(PARAMS, X)
     step = net.scale_out
@@ -93,7 +107,8 @@ def test_one_layer_is_the_formula_in_whole_numbers() -> None:
     params = {"layer1.W": PARAMS["layer1.W"], "layer1.b": PARAMS["layer1.b"]}
     net = integer_mlp(params, X)
     (layer,) = net.layers
-    for x, found in zip(X[:20], net.codes(X[:20]), strict=True):
+    inputs = np.vstack([X[:10], 5 * X[:10]])  # also beyond the calibrated range
+    for x, found in zip(inputs, net.codes(inputs), strict=True):
         q = [
             min(max(round(float(v / net.scale_in)) + int(net.zero_in), 0), 255)
             for v in x
@@ -113,6 +128,7 @@ def test_everything_stored_is_an_integer_and_sums_fit() -> None:
         assert [a.dtype.name for a in layer] == types
         worst = len(layer.W) * 127 * 255 + np.abs(layer.b.astype(np.int64)).max()
         assert worst < 2**31
+        assert (np.abs(layer.W.astype(int)).max(axis=0) == 127).all()  # each its own
     assert net.codes(X).dtype == np.uint8
     assert [int(layer.zero_out) for layer in net.layers[:-1]] == [0, 0]  # relu
 
@@ -139,8 +155,14 @@ def test_what_does_not_fit_is_refused(params: Any, x: Any, message: str) -> None
 def test_8_bit_weights_give_nearly_the_same_products(
     shape: tuple[int, int], compiled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not compiled:
-        monkeypatch.setattr(weight_only, "numba_is_installed", lambda: False)
+    loops = []
+
+    def loop() -> Any:  # the loop before it is compiled
+        loops.append(compiled)
+        return weight_only._products
+
+    monkeypatch.setattr(weight_only, "numba_is_installed", lambda: compiled)
+    monkeypatch.setattr(weight_only, "_compiled", loop)
     W = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
     x = np.random.default_rng(2).standard_normal(shape[0]).astype(np.float32)
     layer = int8_layer(W)
@@ -152,6 +174,16 @@ def test_8_bit_weights_give_nearly_the_same_products(
     assert y.dtype == np.float32
     np.testing.assert_allclose(y, x @ decoded, rtol=1e-4, atol=1e-4)
     assert int8_linear(x.astype(np.float64), layer).dtype == np.float64
+    assert loops == 2 * [True] * compiled
+
+
+def test_the_compiled_loop_is_the_loop() -> None:
+    pytest.importorskip("numba")
+    W = np.random.default_rng(1).standard_normal((40, 66)).astype(np.float32)
+    x = np.random.default_rng(2).standard_normal(40).astype(np.float32)
+    layer = int8_layer(W)
+    decoded = layer.scale * layer.codes.T.astype(np.float64)
+    np.testing.assert_allclose(int8_linear(x, layer), x @ decoded, atol=1e-4)
 
 
 @pytest.mark.parametrize(

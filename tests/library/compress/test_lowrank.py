@@ -23,6 +23,7 @@ from deepopt_lib.compress import (
     truncated,
     with_lora,
 )
+from deepopt_lib.compress.low_rank import wide
 from deepopt_lib.core import Array, nbytes
 
 modest = settings(max_examples=25, deadline=None, derandomize=True, database=None)
@@ -143,7 +144,9 @@ def test_the_rank_for_a_share_of_the_squares() -> None:
     assert rank_for_energy(np.zeros((3, 2)), 0.9) in (1, 2)
 
 
-@pytest.mark.parametrize(("n", "m"), [(196, 300), (4, 4), (1, 7), (1024, 1024)])
+@pytest.mark.parametrize(
+    ("n", "m"), [(196, 300), (4, 4), (1, 7), (1024, 1024), (1, 1), (2, 3)]
+)
 def test_break_even_is_the_last_rank_that_saves(n: int, m: int) -> None:
     r = break_even(n, m)
     assert r * (n + m) < n * m <= (r + 1) * (n + m)
@@ -156,6 +159,7 @@ def test_the_codec_counts_both_factors() -> None:
 
 def test_a_factored_network_is_the_one_with_the_products() -> None:
     params = nn.init_mlp(np.random.default_rng(1), [12, 9, 4])
+    params |= {k: rng.random(w.shape) for k, w in params.items() if w.ndim == 1}
     thin = {k: w for k, w in params.items() if k != "layer1.W"}
     factors = truncated(params["layer1.W"], 9)
     thin |= {"layer1.U": factors.U, "layer1.V": factors.V}
@@ -315,3 +319,46 @@ BAD: list[tuple[Any, str]] = [
 def test_bad_arguments_are_named(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("shape", [(2**18, 1), (1, 2**18)])
+def test_no_square_matrix_is_made_of_a_thin_one(shape: tuple[int, int]) -> None:
+    """It would take half a terabyte."""
+    A, x = np.ones(shape), np.ones((1, shape[0]))
+    for factors in (
+        truncated(A, 1),
+        randomized(A, 1, np.random.default_rng(1)),
+        *([activation_aware(A, x, 1)] if shape[0] == 1 else []),
+    ):
+        np.testing.assert_allclose(factors.product, A)
+    rule = GaLore(optim.GradientDescent(), 1, scale=1.0)
+    u, _ = rule.update(A, rule.init(A), A, 1)
+    np.testing.assert_allclose(u, A)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "known"), [("f2", "f4"), ("f4", "f4"), ("f8", "f8"), ("g", "f8")]
+)
+def test_lapack_gets_the_nearest_type_it_knows(dtype: str, known: str) -> None:
+    assert wide(np.ones((2, 2), dtype)).dtype == known
+
+
+def test_a_share_is_kept_but_for_rounding() -> None:
+    """A rank counts that misses the share by less than 1e-12."""
+    for missing, rank in ((0.5e-12, 1), (1.5e-12, 2)):
+        squares = np.array([0.75 - missing, 0.25 + missing])
+        assert rank_for_energy(np.diag(np.sqrt(squares)), 0.75) == rank
+
+
+def test_the_first_factor_of_lora_has_the_papers_variance() -> None:
+    lora = init_lora(np.random.default_rng(2), {"W": W}, ["W"], 2)
+    drawn = np.random.default_rng(2).standard_normal((12, 2))
+    np.testing.assert_allclose(lora["W.A"], drawn / 12**0.5)
+
+
+def test_the_basis_of_a_square_matrix_is_on_its_left() -> None:
+    rule = GaLore(optim.GradientDescent(), 2)
+    g = rng.standard_normal((5, 5))
+    _, s = rule.update(g, rule.init(g), g, 1)
+    left = np.linalg.svd(g)[0][:, :2]
+    np.testing.assert_allclose(np.abs(s.basis), np.abs(left))

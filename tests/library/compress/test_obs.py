@@ -151,6 +151,18 @@ def test_few_samples_in_low_precision(dtype: Any) -> None:
         assert np.isfinite(out).all()
 
 
+def test_the_unit_of_the_inputs_does_not_matter() -> None:
+    for unit in (1e-3, 1e3):
+        np.testing.assert_allclose(hessian(X * unit), hessian(X) * unit**2)
+        np.testing.assert_allclose(obs(W, X * unit, 0.5), obs(W, X, 0.5))
+
+
+def test_the_last_axis_has_two_names() -> None:
+    a, b = (gptq(W, X, Affine(3, axis=axis)) for axis in (1, -1))
+    for p, q in zip(a, b, strict=True):
+        np.testing.assert_array_equal(p, q)
+
+
 BAD: list[tuple[Any, str]] = [
     (lambda: obs(W, X, 1.0), r"sparsity must be in \[0, 1\), got 1.0"),
     (lambda: obs(W, X[:, :5], 0.5), r"x must be \(samples, 12\), got"),

@@ -22,7 +22,7 @@ from deepopt_lib.compress import (
     top_share,
     wanda,
 )
-from deepopt_lib.core import Rule, flatten
+from deepopt_lib.core import Params, Rule, flatten
 from deepopt_lib.optim import Optimizer
 
 modest = settings(max_examples=40, deadline=None, derandomize=True, database=None)
@@ -98,6 +98,22 @@ def test_one_threshold_for_all_or_one_for_each() -> None:
     gone = np.concatenate([np.abs(params[k])[~together[k]] for k in "ab"])
     assert sizes.min() >= gone.max()
     assert together["a"].sum() < together["b"].sum()
+
+
+def test_every_name_gets_its_part_of_the_common_mask() -> None:
+    params: Params = {k: W[: 2 * i + 2] * (i + 1) for i, k in enumerate("abcd")}
+    together = global_masks(params, 0.5, params)
+    flat = np.concatenate([np.abs(w).ravel() for w in params.values()])
+    limit = np.median(flat)
+    for k, w in params.items():
+        np.testing.assert_array_equal(together[k], np.abs(w) > limit)
+
+
+def test_of_equal_scores_the_first_stay() -> None:
+    """Also of so many that a sort keeps their order only where it is asked to."""
+    score = np.tile([1.0, 2.0], 500)
+    kept = np.flatnonzero(top_share(score, 0.8))
+    np.testing.assert_array_equal(kept, np.arange(1, 400, 2))
 
 
 def test_the_schedule_is_the_papers_cubic() -> None:

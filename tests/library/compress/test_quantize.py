@@ -111,6 +111,7 @@ def test_the_largest_numbers_of_a_type_do_not_overflow(dtype: Any) -> None:
     ):
         rounded, scale = codec.round(x), codec.fit(x).scale[0, 0]
         assert np.isfinite(rounded).all()
+        np.testing.assert_array_equal(codec.decode(codec.encode(x)), rounded)
         if codec.range == "minmax":
             error = np.abs(rounded / scale - x / scale)
             assert error.max() <= 0.5 + 1e-3
@@ -146,6 +147,33 @@ def test_a_channel_does_not_see_the_others(axis: int) -> None:
     lines = np.moveaxis(X, axis, 0)
     alone = [Affine(5).round(line) for line in lines]
     np.testing.assert_array_equal(np.moveaxis(whole, axis, 0), alone)
+
+
+def test_lines_of_very_different_size_have_grids_of_their_own() -> None:
+    x = np.array([[1e300, -5e299, 2e299], [1e-300, -3e-300, 5e-301]])
+    for codec in (Affine(4, axis=0), Affine(4, symmetric=True, axis=0, range="mse")):
+        alone = [Affine(4, codec.symmetric, range=codec.range).round(v) for v in x]
+        np.testing.assert_array_equal(codec.round(x), alone)
+
+
+def test_the_range_knows_whether_the_grid_is_symmetric() -> None:
+    low, high = mse(X[:1], 3, True)
+    grid = Affine(3, symmetric=True, range="mse").fit(X[:1])
+    np.testing.assert_allclose(grid.scale, high / 3, rtol=1e-12)
+    low, high = mse(X[:1], 3, False)
+    grid = Affine(3, range="mse").fit(X[:1])
+    np.testing.assert_allclose(grid.scale, (high - low) / 7, rtol=1e-12)
+
+
+def test_how_many_levels_a_grid_has() -> None:
+    for bits, levels in ((1, 2), (2, 3), (3, 7), (8, 255)):
+        assert Affine(bits, symmetric=True).fit(X).levels == levels
+        assert Affine(bits).fit(X).levels == 2**bits
+    for symmetric in (False, True):
+        grid = Affine(4, symmetric).fit(np.zeros(3))
+        np.testing.assert_array_equal(grid.scale, 1)
+    grid = Affine(4, symmetric=True).fit(np.array([-7.0, 7.0]))
+    assert grid.codes(np.array([[-99.0, 0.0, 99.0]])).tolist() == [[0, 7, 14]]
 
 
 def test_blocks_are_consecutive_entries_and_the_last_is_shorter() -> None:
@@ -236,6 +264,9 @@ def test_the_percentile_clips_a_thousandth_at_each_end() -> None:
     """Of 0, 1, ..., 1000 all below 999 and above 1 stay."""
     low, high = percentile(np.arange(1001.0)[None] - 500, 8, False)
     np.testing.assert_allclose([low[0, 0], high[0, 0]], [-499, 499])
+    lines = np.vstack([np.arange(1001.0) - 500, np.arange(1001.0) * 2 - 1000])
+    low, high = percentile(lines, 8, False)  # each line has its own
+    np.testing.assert_allclose([low, high], [[[-499], [-998]], [[499], [998]]])
 
 
 @pytest.mark.parametrize("name", RANGES)

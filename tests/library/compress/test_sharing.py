@@ -221,6 +221,12 @@ def test_sum_shared_is_a_loop(dtype: Any) -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-5 if g.itemsize < 8 else 0)
 
 
+def test_no_position_shares_nothing() -> None:
+    nothing = np.zeros((0, 2))
+    found = sum_shared(nothing, nothing.astype(np.intp), 3)
+    np.testing.assert_array_equal(found, np.zeros(3))
+
+
 @pytest.mark.parametrize("labels", [np.array([0, 3]), np.array([0]), np.array([-1, 0])])
 def test_labels_that_no_value_has(labels: Any) -> None:
     with pytest.raises(ValueError, match=r"labels .* must be in \[0, 3\)"):
@@ -256,7 +262,8 @@ def splitmix(i: int) -> int:
 
 
 @pytest.mark.parametrize(
-    ("shape", "buckets", "seed"), [((3, 4), 5, 0), ((7,), 7, 3), ((2, 3, 2), 1, 1)]
+    ("shape", "buckets", "seed"),
+    [((3, 4), 5, 0), ((7,), 7, 3), ((2, 3, 2), 1, 1), ((3, 4), 5, 2**61 + 5)],
 )
 def test_hash_places(shape: tuple[int, ...], buckets: int, seed: int) -> None:
     assert splitmix(1) == 0xE220A8397B1DCDAF  # as published

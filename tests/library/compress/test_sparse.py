@@ -78,8 +78,41 @@ def test_the_smallest_format_is_chosen_and_says_why(density: float, best: str) -
 def test_blocks_are_chosen_where_they_fit() -> None:
     W = np.random.default_rng(0).standard_normal((64, 64))
     blocky = W * top_blocks(np.abs(W), (8, 8), 0.9)
-    assert smallest(blocky, block=(8, 8)).format == "BSR"
-    assert smallest(blocky[:, :63], block=(8, 8)).format != "BSR"
+    choice = smallest(blocky, block=(8, 8))
+    assert choice.format == "BSR"
+    held = to_format(blocky, "BSR", block=(8, 8))
+    assert choice.costs["BSR"] == np.sum(list(storage(held).values()))
+    for part in (blocky[:, :63], blocky[:63], blocky[:63, :63]):
+        assert list(smallest(part, block=(8, 8)).costs) == list(FORMATS[:-1])
+
+
+def test_the_second_best_is_named() -> None:
+    """Of 8 * 8 entries of float32 the two in one row are not zero."""
+    W = np.zeros((8, 8), np.float32)
+    W[0, :2] = 1.0
+    assert smallest(W).why == (
+        "3.1% of the entries are not zero: COO takes 24 bytes, CSC 52"
+    )
+
+
+def test_the_times_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    W, x, asked = matrix(8, 8, 0.5), np.ones((3, 8), np.float32), []
+    seconds = dict(zip(FORMATS, (4.0, 3.0, 1.0, 2.0, 5.0), strict=True))
+
+    def measured(products: Any, *, rounds: int) -> dict[str, float]:
+        asked.append(rounds)
+        for product in products.values():
+            np.testing.assert_allclose(product(), x @ W, rtol=1e-5)
+        return seconds
+
+    monkeypatch.setattr("deepopt_lib.compress.sparse.least_seconds", measured)
+    choice = fastest(W, x, block=(2, 2), rounds=4)
+    assert (choice.format, choice.matrix.format, asked) == ("CSC", "csc", [4])
+    assert choice.costs == seconds
+    assert choice.why == (
+        "CSC takes 0.25 of the dense product's time for 3 rows at density "
+        f"{np.count_nonzero(W) / 64:.1%}"
+    )
 
 
 def test_the_fastest_format_is_measured() -> None:

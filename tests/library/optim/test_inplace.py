@@ -10,9 +10,11 @@ import copy
 import os
 import pickle
 import signal
+import threading
 import time
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -222,6 +224,7 @@ def test_a_copy_goes_on_by_itself_to_the_same_bits(way: str, name: str) -> None:
         run = InPlace(Optimizer(rules[name], 0.1), start, compiled=compiled)
         run.step(first)
         other = COPIES[way](run)
+        assert other.compiled is compiled
         before = copy.deepcopy(leaves(run.params, run.state))
         other.step(second)
         for a, b in zip(before, leaves(run.params, run.state), strict=True):
@@ -402,7 +405,8 @@ def test_columns_begin_on_cache_lines() -> None:
     for n in (1, 1000, 4096):
         block, columns = buffers._aligned(3, n, np.dtype(np.float32))
         places = [c.ctypes.data for c in columns]
-        assert all(place % buffers.LINE == 0 for place in places)
+        assert all(place % 64 == 0 for place in places)
+        assert block.size <= 3 * (4 * n + 64) + 64
         assert len(set(places)) == 3
         assert all(c.size == n and np.may_share_memory(c, block) for c in columns)
 
@@ -411,6 +415,69 @@ def test_small_neighbors_share_a_call_and_large_arrays_have_their_own() -> None:
     assert buffers._runs([3, 5, buffers.SMALL, 7, 2]) == [(0, 2), (2, 3), (3, 5)]
     assert buffers._runs([buffers.SMALL, buffers.SMALL + 1]) == [(0, 1), (1, 2)]
     assert buffers._runs([buffers.SMALL - 1, 1, 1]) == [(0, 2), (2, 3)]
+
+
+def test_a_long_array_is_shared_by_whole_cache_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """If there is enough of it for each thread; else nobody else is started."""
+    monkeypatch.setattr(buffers, "SHARE", 64)
+    for threads, n, sizes in (
+        (1, 1000, [1000]),
+        (2, 127, [127]),
+        (2, 129, [64, 65]),
+        (3, 191, [191]),
+        (3, 192, [64, 64, 64]),
+        (3, 200, [64, 64, 72]),
+    ):
+        seen: list[tuple[str, int]] = []
+
+        def loop(w: Array, g: Array, states: Any, seen: Any = seen) -> None:
+            assert w.size == g.size == states[0].size
+            seen.append((threading.current_thread().name, w.size))
+
+        mine = buffers.Buffers([(np.zeros(n), np.zeros(n))])
+        mine.run(loop, [np.zeros(n)], threads)
+        assert sorted(size for _, size in seen) == sizes
+        alone = {name == threading.current_thread().name for name, _ in seen}
+        assert alone == {len(sizes) == 1}
+        assert all(name.startswith("deepopt") for name, _ in seen) != alone.pop()
+
+
+def test_a_large_array_needs_no_room_for_its_gradient() -> None:
+    sizes = [buffers.SMALL, buffers.SMALL + 1]
+    mine = buffers.Buffers([(np.zeros(n),) for n in sizes])
+    grads, seen = [np.ones(n) for n in sizes], []
+    mine.run(lambda w, g, states: seen.append(g), grads, 1)
+    assert all(np.shares_memory(a, b) for a, b in zip(seen, grads, strict=True))
+
+
+def test_gradients_of_the_caller_are_not_copied() -> None:
+    mine = buffers.Buffers([(np.zeros(3),)])
+    own = np.ones(3)
+    for g in (own, buffers.read_only(own)):
+        assert mine.take([g])[0] is g
+    (shown,) = mine.views[0]
+    assert not np.may_share_memory(mine.take([shown])[0], shown)
+
+
+def test_equal_rules_share_a_loop() -> None:
+    start: Params = {"a": np.ones(2), "b": np.ones(3), "c": np.ones(3, np.float32)}
+    rules: dict[str, Rule] = {k: Momentum() for k in start}
+    run = InPlace(Optimizer(rules, 0.1), start)
+    assert [group.names for group in run._groups] == [["a", "b"], ["c"]]
+    assert run.threads == 1
+
+
+def test_small_gradients_are_joined_where_there_is_room_for_them() -> None:
+    g: Params = {"a": np.ones(10_000), "b": np.ones(10_000)}
+    run = InPlace(optim.momentum(0.1), g)
+    run.step(g)  # compiles
+    tracemalloc.start()
+    run.step(g)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 80_000 * (1 if numba_is_installed() else 9)
 
 
 def test_a_step_allocates_nothing_that_grows() -> None:
@@ -446,7 +513,36 @@ def test_the_cache_folder_can_be_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new"))
-    assert kernel._folder() == tmp_path / "new" / "deepopt_lib"
+    for _ in range(2):
+        assert kernel._folder() == tmp_path / "new" / "deepopt_lib"
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert kernel._folder().is_dir()
+    assert kernel._folder().name.startswith("deepopt_lib-")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert kernel._folder() == tmp_path / ".cache" / "deepopt_lib"
+
+
+@pytest.mark.skipif(not numba_is_installed(), reason="numba is not installed")
+def test_a_loop_is_written_once_and_compiled_as_numpy_computes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import numba
+
+    seen: list[dict[str, Any]] = []
+
+    def njit(**words: Any) -> Any:
+        seen.append(words)
+        return lambda f: f
+
+    monkeypatch.setattr(numba, "njit", njit)
+    monkeypatch.setattr(kernel, "_folder", lambda: tmp_path)
+    source = "def loop(x):\n    return 2 * x\n"
+    compile_ = kernel._compile.__wrapped__
+    assert compile_(source)(3) == 6
+    (path,) = tmp_path.glob("*.py")
+    assert path.read_text() == source
+    path.write_text("def loop(x):\n    return 34 * x\n")  # found, and taken as it is
+    assert compile_(source)(3) == 102
+    assert seen == 2 * [{"cache": True, "nogil": True, "error_model": "numpy"}]

@@ -16,6 +16,7 @@ from deepopt_lib.optim import (
     Armijo,
     GradientDescent,
     Hypergradient,
+    HyperState,
     Momentum,
     Optimizer,
 )
@@ -141,6 +142,19 @@ def test_armijo_starts_below_the_largest_and_counts_its_calls() -> None:
     assert (lr, tries, len(calls)) == (3.0, 1, 2)
 
 
+def test_armijo_is_content_with_what_was_asked() -> None:
+    """The loss falls by exactly c times the promise: one try."""
+    one: Params = {"w": np.array([1.0])}
+    search = Armijo(c=0.5, grow=1.0, largest=0.5)
+    _, lr, tries = search.step(lambda p: 0.5 * float(p["w"][0]), one, 0.25, one)
+    assert (lr, tries) == (0.25, 1)
+
+
+def test_armijos_usual_numbers() -> None:
+    expected = "Armijo(c=0.1, shrink=0.7, grow=1.5, largest=100.0, most=60)"
+    assert repr(Armijo()) == expected
+
+
 def test_armijo_stays_where_nothing_is_gained() -> None:
     """Uphill: after ``most`` tries the parameters are what they were."""
     f, params, grads = quadratic(1.0)
@@ -230,6 +244,14 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "search with another name": (
         lambda: Armijo().step(lambda p: 0.0, {"v": np.ones(2)}, 1.0, ONE),
         "grads does not fit params: names differ: missing ['w'], unexpected ['v']",
+    ),
+    "a step of hypergradient with the state of another name": (
+        lambda: Hypergradient(0.1, 0.1).step(ONE, HyperState(0, 0.1, {}, {}), ONE),
+        "state.rules does not fit params: names differ: missing ['w'], unexpected []",
+    ),
+    "a step of hypergradient without params": (
+        lambda: Hypergradient(0.1, 0.1).step({}, HyperState(0, 0.1, {}, {}), {}),
+        "params must be a dict with an array or more, got {}",
     ),
     "hypergradient of nothing": (
         lambda: Hypergradient(0.1, 0.1).init({}),

@@ -152,6 +152,37 @@ def test_a_local_named_t_and_a_chained_assignment_are_what_python_says() -> None
         np.testing.assert_array_equal(found, w - 0.125 * (2 * g + w))
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "np.positive(g) + np.reciprocal(w)",
+            "g * np.ones_like(w) + np.zeros_like(g)",
+        ),
+        "np.where(np.logical_xor(g > 0, np.logical_not(w > 0)), 2 * g, w)",
+        "np.where(np.logical_or(g > 1, w == w) != np.logical_and(g < w, g >= 0), g, 3)",
+    ],
+)
+def test_functions_that_have_another_name_in_the_loop(value: str) -> None:
+    rule = made(f"        return {value}, Pair(w, s.b)")
+    w, *grads = np.random.default_rng(0).standard_normal((4, 50))
+    expected = pure(rule, w, grads)
+    for compiled in WAYS:
+        found = in_place(rule, w, grads, compiled)
+        for a, b in zip(expected, found, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("exponent", [-1.0, 0.5, 1.0, 2.0])
+def test_simple_powers_are_no_powers(exponent: float) -> None:
+    rule = made(f"        return abs(g) ** {exponent}, s")
+    assert "np.power" not in loop_source(rule)
+    w, g = np.zeros(3), np.array([1.5, 2.0, -3.0])
+    for compiled in WAYS:
+        found = in_place(rule, w, [g], compiled)[0]
+        np.testing.assert_allclose(found, -0.125 * np.abs(g) ** exponent, rtol=1e-15)
+
+
 def test_a_wrapped_update_is_what_runs() -> None:
     def doubled(update: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(self: Any, g: Any, s: Any, w: Any, t: Any, /) -> Any:
@@ -241,6 +272,8 @@ def reciprocal(rule: Rule, w: Array, grads: list[Array]) -> list[Array]:
         ("g += 1\n        return g, s", "it writes in place"),
         ("g[0] = 1\n        return g, s", "single entries"),
         ("return np.cumsum(g), s", "np.cumsum"),
+        ("return np.clip(g, -1, 1), s", "np.clip: this cannot"),
+        ("return np.where(g > 0)[0], s", "np.where: this cannot"),
         ("return np.add.reduce(g), s", "np.add.reduce"),
         ("return np.add(g, 1, where=g > 0), s", "np.add"),
         ("return np.floor_divide(g, 2), s", "np.floor_divide"),
@@ -250,7 +283,7 @@ def reciprocal(rule: Rule, w: Array, grads: list[Array]) -> list[Array]:
         ("return g & w, s", "np.bitwise_and of what is not true or false"),
         ("return np.where(g, g, w), s", "np.where of what is not true or false"),
         ("return g * np.float64(2.0), s", "would make float32 arrays wider"),
-        ("return g / (1 / (t - 3)), s", "division by zero"),
+        ("return g / (1 / (t - 3)), s", "division by zero at step 3"),
         ("return g, s.a", "a state ("),
         ("return g, (s.a, s.b)", "a state ("),
         ("return g, None", "a state ("),

@@ -27,6 +27,8 @@ def test_a_link_is_straight_between_its_sizes_and_beyond() -> None:
     link = Link((10.0, 20.0, 40.0), (1.0, 2.0, 8.0))
     found = link([5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0])
     np.testing.assert_allclose(found, [0.5, 1.0, 1.5, 2.0, 5.0, 8.0, 11.0])
+    short = Link((0.25, 0.5), (0.25, 0.75))  # sizes may be less than a byte apart
+    np.testing.assert_allclose(short([0.25, 0.5, 0.75]), [0.25, 0.75, 1.25])
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_topk_keeps_the_largest(keep: float) -> None:
 
 
 def test_topk_rounds_up_what_is_above_a_whole_number() -> None:
-    for keep, k in ((0.07, 7), (0.55, 55), (0.551, 56)):
+    for keep, k in ((0.07, 7), (0.55, 55), (0.551, 56), (0.5 + 1.5e-11, 51)):
         assert TopK(keep).encode(np.ones(100)).values.size == k
 
 
@@ -58,6 +58,8 @@ def test_scaled_sign_is_the_best_multiple_of_the_signs() -> None:
     delta = np.abs(X).sum() ** 2 / (X.size * np.sum(X**2))
     np.testing.assert_allclose(np.sum((X - y) ** 2), (1 - delta) * np.sum(X**2))
     assert (ScaledSign().round(np.zeros(3)) == 0).all()
+    assert ScaledSign().round(np.array([0.0, 2.0, -4.0])).tolist() == [2, 2, -2]
+    assert ScaledSign().encode(X).scale.shape == (1,)
 
 
 @pytest.mark.parametrize("codec", [TopK(0.05), ScaledSign()])
@@ -75,6 +77,13 @@ def test_messages_with_feedback_miss_no_more_than_the_last_error(codec: Any) -> 
         np.testing.assert_array_equal(codec.decode(code), expected)
         total, said = total + g, said + u
         np.testing.assert_allclose(said + e, total, atol=1e-12)
+
+
+def test_feedback_of_nothing_is_nothing() -> None:
+    """A code refuses an empty array; a parameter may be one."""
+    rule, none = ErrorFeedback(ScaledSign()), np.zeros((0, 3))
+    u, e = rule.update(none, rule.init(none), none, 1)
+    assert u.shape == np.shape(e) == (0, 3)
 
 
 def test_feedback_of_a_lossless_code_is_the_rule_itself() -> None:

@@ -1,5 +1,6 @@
 """The checks of mpi_worker.py on ranks that are threads, and what ends a job."""
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from deepopt_lib.parallel import (
     SharedError,
     Strategy,
     ZeRO1,
+    fit,
 )
+from deepopt_lib.parallel.agreement import agreed_step, facts
 from deepopt_lib.parallel.errors import sentence
 from tests.library.parallel import mpi_worker
 from tests.library.parallel.threads import run_ranks
@@ -137,6 +140,64 @@ def test_a_span_is_contiguous_and_even() -> None:
         assert max(sizes) - min(sizes) <= 1
 
 
+def test_a_rank_without_a_sample_adds_nothing() -> None:
+    """Four ranks, and two samples in the last batch: loss and steps of one process."""
+
+    def work(ranks: Ranks) -> Any:
+        return mpi_worker.train(ranks, DataParallel(adam(0.1)), epochs=2)
+
+    one, four = on(1, work)[0], on(4, work)[0]
+    np.testing.assert_allclose(four.loss, one.loss, rtol=1e-12)
+    mpi_worker.close(four.params, one.params, 1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_one_sample_for_each_rank_is_enough(n: int) -> None:
+    few = {"x": mpi_worker.X[:n], "y": mpi_worker.Y[:n], "batch_size": n}
+    runs = on(n, lambda r: mpi_worker.train(r, DataParallel(adam(0.1)), **few))
+    assert all(len(run.loss) == 3 for run in runs)
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_what_is_not_finite_has_its_name(bad: int) -> None:
+    """The first gradient, the last one, or the loss alone; not what is finite."""
+    parts = [1.0, 1.0, 1.0]
+    names = ["the gradient of a", "the gradient of b", "the loss"]
+
+    def step(ranks: Ranks, a: float, b: float, loss: float) -> Any:
+        grads = {"a": np.array([1.0, a]), "b": np.array([b])}
+        return agreed_step(ranks, 5, np.arange(3), lambda: (loss, grads))
+
+    assert on(2, lambda ranks: step(ranks, *parts)[0]) == [1.0, 1.0]
+    parts[bad] = np.inf
+
+    def work(ranks: Ranks) -> None:
+        step(ranks, *(parts if ranks.rank else (1.0, 1.0, 1.0)))
+
+    said = f"^step 5: {names[bad]} is NaN or infinite on rank 1$"
+    with pytest.raises(SharedError, match=said):
+        on(2, work)
+
+
+def test_what_a_rank_tells_of_its_checkpoint(tmp_path: Path) -> None:
+    params: Params = {"w": np.ones(2)}
+    rng = np.random.default_rng(0)
+
+    def told(path: Any) -> list[Any]:
+        found = facts(params, np.ones(2), np.ones(2), rng, path)
+        return [found["checkpoint"], found["whether the checkpoint exists"]]
+
+    path = tmp_path / "x"
+    assert told(None) == [None, False]
+    assert told(path) == [str(path), False]
+    path.write_text("")
+    assert told(path) == [str(path), True]
+
+
+def test_checkpoints_are_a_thousand_steps_apart() -> None:
+    assert inspect.signature(fit).parameters["every"].default == 1000
+
+
 # What a checkpoint of several ranks holds.
 
 
@@ -165,6 +226,7 @@ def test_the_names_in_a_checkpoint(path: Path) -> None:
         on(2, lambda ranks: mpi_worker.train(ranks, strategy, checkpoint=path))  # noqa: B023
         assert names(path) == expected
         assert "ranks" not in stored(path)[1]["same"]
+        assert stored(path)[1]["same"]["evaluate"] is False
         path.unlink()
     coded = DataParallel(momentum(0.1), PowerSGD(1))
     on(2, lambda ranks: mpi_worker.train(ranks, coded, checkpoint=path))
