@@ -1,14 +1,12 @@
 """Find the notebooks of the book, and say what is in them, without running any.
 
-    python -m tools.notebooks           name those that others may run beside
-    python -m tools.notebooks --alone   name those that time something
+    python -m tools.notebooks  name them all, the one that takes longest first
 
 Reads JSON and nothing else, so that a command line can ask for names.
 """
 
 from __future__ import annotations
 
-import argparse
 import ast
 import json
 import os
@@ -76,13 +74,16 @@ def asserts(source: str) -> list[str]:
     return [ast.unparse(n.test) for n in sorted(found, key=lambda n: n.lineno)]
 
 
-def main() -> None:
-    """Print names: of the notebooks that run alone, or of the others."""
-    parser = argparse.ArgumentParser(description="Name the notebooks of the book.")
-    parser.add_argument("--alone", action="store_true", help="those that are timed")
-    alone = parser.parse_args().alone
-    print(*(name(p) for p in notebooks() if bool(describe(p)["exempt"]) == alone))
+def longest_first() -> list[Path]:
+    """Return the notebooks by the seconds of the stored run; a new one comes first."""
+    record = CHAPTERS / "appendix" / "test_run.json"
+    rows = json.loads(record.read_text(encoding="utf8"))["notebooks"]
+    took = {name: float(row["seconds"]) for name, row in rows.items()}
+    return sorted(
+        notebooks(),
+        key=lambda p: -took.get(p.relative_to(CHAPTERS).as_posix(), float("inf")),
+    )
 
 
 if __name__ == "__main__":
-    main()
+    print(*map(name, longest_first()))

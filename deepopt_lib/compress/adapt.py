@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deepopt_lib.autodiff.ops.arithmetic import relu
+from deepopt_lib.autodiff.ops.arithmetic import matmul, relu
 from deepopt_lib.compress.low_rank import check_rank, wide
 from deepopt_lib.core.checks import check_array, check_int, check_number
 from deepopt_lib.core.types import Array, Params, Rule, State
@@ -27,9 +27,9 @@ def factored_mlp(params: Any, x: Any, activation: Callable[[Any], Any] = relu) -
     depth = sum(k.endswith(".b") for k in params)
     for i in range(1, depth + 1):
         if f"layer{i}.U" in params:
-            x = x @ params[f"layer{i}.U"] @ params[f"layer{i}.V"]
+            x = matmul(matmul(x, params[f"layer{i}.U"]), params[f"layer{i}.V"])
         else:
-            x = x @ params[f"layer{i}.W"]
+            x = matmul(x, params[f"layer{i}.W"])
         x = x + params[f"layer{i}.b"]
         if i < depth:
             x = activation(x)
@@ -90,7 +90,7 @@ def with_lora(params: Mapping[str, Any], lora: Any, alpha: float = 1.0) -> Any:
                 raise ValueError(
                     f"{A.shape} by {B.shape} does not fit {name!r} {W.shape}"
                 )
-            merged[name] = W + (A @ B) * (alpha / r)
+            merged[name] = W + matmul(A, B) * (alpha / r)
     return merged
 
 
@@ -159,8 +159,9 @@ class GaLore:
         basis = s.basis
         if (t - 1) % self.every == 0:
             basis = _basis(G, self.r)
-        u, inner = self.rule.update(basis.T @ G, s.inner, basis.T @ W, t)
-        back = self.scale * (basis @ u)
+        g_r, w_r = matmul(basis.T, G), matmul(basis.T, W)
+        u, inner = self.rule.update(g_r, s.inner, w_r, t)
+        back = self.scale * matmul(basis, u)
         return (back if wide else back.T), Projected(basis, inner)
 
 

@@ -28,6 +28,7 @@ from deepopt_lib.compress.sparse_code import Model, SparseCode
 from deepopt_lib.compress.weights import layers, predict, read_weights
 from deepopt_lib.core.checks import check_array, check_int, check_number
 from deepopt_lib.core.files import write_bytes
+from deepopt_lib.core.products import norm
 from deepopt_lib.core.tree import nbytes
 from deepopt_lib.core.types import Params
 from deepopt_lib.nn.losses import accuracy
@@ -120,9 +121,8 @@ def _warn(params: Params, shared: Params, names: list[str]) -> None:
     The relative error of a matrix is, on average over inputs without a preferred
     direction, that of its output.
     """
-    errors = {k: _error(shared[k], params[k]) for k in names}
-    for k, error in errors.items():
-        if error > LARGE:
+    for k in names:
+        if (error := _error(shared[k], params[k])) > LARGE:
             print(
                 f"deepopt_lib.compress: warning: {k} is off by {error:.0%}, more than "
                 f"{LARGE:.0%}: prune less, take more bits, or train what is left",
@@ -133,7 +133,7 @@ def _warn(params: Params, shared: Params, names: list[str]) -> None:
 def _error(found: NDArray[Any], wanted: NDArray[Any]) -> float:
     """Return ``|found - wanted| / |wanted|``."""
     a, b = found.astype(np.float64), wanted.astype(np.float64)
-    return float(np.linalg.norm(a - b) / (np.linalg.norm(b) or 1.0))
+    return norm(a - b) / (norm(b) or 1.0)
 
 
 def _evaluate(words: list[str]) -> None:

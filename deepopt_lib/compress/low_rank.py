@@ -14,6 +14,7 @@ import numpy as np
 
 from deepopt_lib.compress.codec import BaseCodec, check_layer
 from deepopt_lib.core.checks import check_array, check_int, check_number
+from deepopt_lib.core.products import matmul
 from deepopt_lib.core.types import Array
 
 __all__ = [
@@ -38,7 +39,7 @@ class Factors(NamedTuple):
     @property
     def product(self) -> Array:
         """The matrix that they stand for, (n_in, n_out)."""
-        return (wide(self.U) @ wide(self.V)).astype(self.U.dtype)
+        return matmul(wide(self.U), wide(self.V)).astype(self.U.dtype)
 
 
 def truncated(W: Array, r: int) -> Factors:
@@ -76,12 +77,12 @@ def randomized(
     columns = min(r + check_int("extra", extra, 0), *W.shape)
     power, dtype, W = check_int("power", power, 0), W.dtype, wide(W)
     sketch = rng.standard_normal((W.shape[1], columns)).astype(W.dtype)
-    Q = np.linalg.qr(W @ sketch)[0]
+    Q = np.linalg.qr(matmul(W, sketch))[0]
     for _ in range(power):
-        Q = np.linalg.qr(W.T @ Q)[0]
-        Q = np.linalg.qr(W @ Q)[0]
-    U, s, Vt = np.linalg.svd(Q.T @ W, full_matrices=False)
-    return _halves(Q @ U, s, Vt, r, dtype)
+        Q = np.linalg.qr(matmul(W.T, Q))[0]
+        Q = np.linalg.qr(matmul(W, Q))[0]
+    U, s, Vt = np.linalg.svd(matmul(Q.T, W), full_matrices=False)
+    return _halves(matmul(Q, U), s, Vt, r, dtype)
 
 
 def activation_aware(W: Array, x: Array, r: int, damp: float = 1e-6) -> Factors:
@@ -107,7 +108,8 @@ def activation_aware(W: Array, x: Array, r: int, damp: float = 1e-6) -> Factors:
         raise ValueError("x is zero everywhere: it says nothing about the layer")
     damped = np.vstack([x, math.sqrt(damp * mean) * np.eye(len(W))])
     C = np.asarray(np.linalg.qr(damped, mode="r"))
-    U, V = _halves(*np.linalg.svd(C @ W, full_matrices=False), r, C.dtype)
+    U, s, Vt = np.linalg.svd(matmul(C, W), full_matrices=False)
+    U, V = _halves(U, s, Vt, r, C.dtype)
     with np.errstate(over="ignore"):
         left = np.linalg.solve(C, U).astype(W.dtype)
     return Factors(check_array(f"U in {W.dtype}", left), V.astype(W.dtype))

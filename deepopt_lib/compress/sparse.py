@@ -5,8 +5,8 @@ The formats are those of ``scipy.sparse``. Weights are (n_in, n_out), as everywh
 
 from __future__ import annotations
 
+import operator
 from functools import partial
-from operator import matmul
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from scipy import sparse
 from deepopt_lib.autodiff.tape import Result, primitive
 from deepopt_lib.compress.codec import check_block
 from deepopt_lib.core.checks import check_array
+from deepopt_lib.core.products import matmul
 from deepopt_lib.core.timing import least_seconds
 from deepopt_lib.core.types import Array
 
@@ -110,7 +111,8 @@ def fastest(
     n_in). ``costs`` are the least seconds of each (`timing.least_seconds`).
     """
     made = _in_all_formats(W, block)
-    products = {k: partial(matmul, x, m) for k, m in made.items()}
+    products = {k: partial(operator.matmul, x, m) for k, m in made.items()}
+    products["dense"] = partial(matmul, x, W)
     costs = least_seconds(products, rounds=rounds)
     best = min(costs, key=lambda k: costs[k])
     why = (

@@ -17,6 +17,7 @@ from deepopt_lib.compress.nm import check_nm
 from deepopt_lib.compress.prune import top_share
 from deepopt_lib.compress.quantization.affine import Affine, AffineCode
 from deepopt_lib.core.checks import check_array, check_int, check_number
+from deepopt_lib.core.products import matmul
 from deepopt_lib.core.types import Array
 
 __all__ = ["gptq", "hessian", "obs", "output_error", "sparsegpt"]
@@ -38,7 +39,7 @@ def hessian(x: Array, damp: float = DAMP) -> Array:
     check_array("x", x, ndim=2)
     damp = check_number("damp", damp, 0, math.inf, "()")
     x = x.astype(np.float64)
-    H = 2 / len(x) * x.T @ x
+    H = matmul(2 / len(x) * x.T, x)
     mean = np.mean(np.diag(H))
     if not mean > 0:
         raise ValueError("x is zero everywhere: it says nothing about the layer")
@@ -56,9 +57,9 @@ def output_error(W: Array, Z: Array, x: Array) -> float:
     check_layer(W, x)
     if np.shape(Z) != W.shape:
         raise ValueError(f"Z must be {W.shape}, got {np.shape(Z)}")
-    if not (whole := np.sum((x @ W) ** 2)):
+    if not (whole := np.sum(matmul(x, W) ** 2)):
         raise ValueError("x @ W is zero everywhere: no error is relative to it")
-    return float(np.sum((x @ (W - Z)) ** 2) / whole)
+    return float(np.sum(matmul(x, W - Z) ** 2) / whole)
 
 
 def obs(W: Array, x: Array, sparsity: float, damp: float = DAMP) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, deserialize
 
+from deepopt_lib.core.products import matmul
 from deepopt_lib.core.types import Array, Params
 
 __all__ = ["layers", "predict", "read_weights"]
@@ -70,7 +71,7 @@ def predict(params: Params, x: Array) -> Array:
             raise ValueError(f"{k} is no layer for {x.shape[1]} inputs")
         if b is not None and b.shape != W.shape[1:]:
             raise ValueError(f"{k} {W.shape} does not fit a bias {b.shape}")
-        x = x @ W + (0 if b is None else b)
+        x = matmul(x, W) + (0 if b is None else b)
         if i + 1 < len(found):
             x = np.maximum(x, 0)
     return x

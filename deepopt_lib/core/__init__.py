@@ -8,6 +8,8 @@ of a rule.
 
 from deepopt_lib.core.checks import check_array, check_bool, check_int, check_number
 from deepopt_lib.core.files import checksum, read_arrays, write_arrays, write_bytes
+from deepopt_lib.core.noise import Timings, Watch, when_quiet
+from deepopt_lib.core.products import matmul
 from deepopt_lib.core.timing import least_seconds
 from deepopt_lib.core.tree import (
     clip_by_global_norm,
@@ -40,6 +42,8 @@ __all__ = [
     "Rule",
     "Schedule",
     "State",
+    "Timings",
+    "Watch",
     "check_array",
     "check_bool",
     "check_int",
@@ -49,6 +53,7 @@ __all__ = [
     "flatten",
     "global_norm",
     "least_seconds",
+    "matmul",
     "named_leaves",
     "nbytes",
     "ravel",
@@ -56,6 +61,7 @@ __all__ = [
     "tree_map",
     "unflatten",
     "unravel",
+    "when_quiet",
     "write_arrays",
     "write_bytes",
 ]

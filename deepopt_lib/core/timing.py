@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from deepopt_lib.core.checks import check_int
+from deepopt_lib.core.noise import Timings, Watch
 
 __all__ = ["least_seconds"]
 
@@ -20,14 +21,16 @@ def least_seconds(
     *,
     rounds: int = 7,
     before: Callable[[], object] | None = None,
-) -> dict[Any, float]:
+) -> Timings:
     """Time some calls in turns and return the least seconds of each.
 
     Whatever else a machine does only adds time, so the least time is the nearest to
     that of the call itself, and in turns a disturbance that lasts meets all of them.
     A first call of each is not timed. Then come series of ``rounds`` rounds, until one
     of them lowers no time by more than 2 %, six at most. ``before`` is called ahead of
-    every timed call, outside its time: to empty the caches, for example.
+    every timed call, outside its time: to empty the caches, for example. Between the
+    rounds a `Watch` runs its loop, and the first call once more, not timed, because the
+    loop has emptied the caches. What the watch saw is the ``noise`` of the result.
 
     Raises
     ------
@@ -37,18 +40,22 @@ def least_seconds(
     if not calls:
         raise ValueError("calls must name at least one function, got none")
     check_int("rounds", rounds)
-    for call in calls.values():
-        call()
+    first = next(iter(calls.values()))
     best = dict.fromkeys(calls, math.inf)
-    for _ in range(SERIES):
-        last = dict(best)
-        for _ in range(rounds):
-            for key, call in calls.items():
-                if before is not None:
-                    before()
-                start = time.perf_counter()
-                call()
-                best[key] = min(best[key], time.perf_counter() - start)
-        if all(best[key] >= 0.98 * last[key] for key in best):
-            break
-    return best
+    with Watch() as watch:
+        for call in calls.values():
+            call()
+        for _ in range(SERIES):
+            last = dict(best)
+            for _ in range(rounds):
+                if watch.sample():
+                    first()
+                for key, call in calls.items():
+                    if before is not None:
+                        before()
+                    start = time.perf_counter()
+                    call()
+                    best[key] = min(best[key], time.perf_counter() - start)
+            if all(best[key] >= 0.98 * last[key] for key in best):
+                break
+    return Timings(best, watch.noise)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
+from deepopt_lib.core.products import matmul, norm
 from deepopt_lib.core.types import Array
 from deepopt_lib.optim.base import Checked
 
@@ -46,9 +45,9 @@ class Orthogonalize(Checked):
     def update(self, g: Array, s: None, w: Array, t: int, /) -> tuple[Array, None]:
         rows, columns = g.shape
         a, b, c = 3.4445, -4.7750, 2.0315
-        X = (g.T if rows > columns else g) / (float(np.linalg.norm(g)) + 1e-7)
+        X = (g.T if rows > columns else g) / (norm(g) + 1e-7)
         for _ in range(self.steps):
-            A = X @ X.T
-            X = a * X + (b * A + c * A @ A) @ X
+            A = matmul(X, X.T)
+            X = a * X + matmul(b * A + matmul(c * A, A), X)
         X = X.T if rows > columns else X
         return math.sqrt(max(1.0, columns / max(1, rows))) * X, s

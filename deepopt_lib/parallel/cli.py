@@ -14,6 +14,7 @@ import numpy as np
 
 from deepopt_lib import autodiff, data, nn, optim
 from deepopt_lib.core.files import checksum
+from deepopt_lib.core.products import norm
 from deepopt_lib.core.tree import nbytes
 from deepopt_lib.core.types import Params
 from deepopt_lib.optim import recipes
@@ -177,6 +178,6 @@ def _report(run: Run, ranks: Ranks, seed: int, seconds: float) -> dict[str, Any]
         "state_bytes": [int(text) for text in held],
         "parameter_bytes": nbytes(run.params),
         "params": f"{checksum(run.params):08x}",
-        "norms": {k: float(np.linalg.norm(w)) for k, w in run.params.items()},
+        "norms": {k: norm(w) for k, w in run.params.items()},
         "seconds": seconds,
     }

@@ -10,6 +10,7 @@ import numpy as np
 
 from deepopt_lib.compress.codec import check_codec
 from deepopt_lib.core.checks import check_bool, check_int
+from deepopt_lib.core.products import matmul
 from deepopt_lib.core.tree import ravel, unravel
 from deepopt_lib.core.types import Array, Codec, Grads, Params
 from deepopt_lib.parallel.feedback import encode_with_feedback
@@ -150,13 +151,13 @@ class PowerSGD:
         """Return P @ Q.T for each matrix, the exact mean of all else."""
         M = {k: _matrix(grads[k] + e) for k, e in s.error.items()}
         rest = {k: g for k, g in grads.items() if k not in M}
-        products = {f"P {k}": M[k] @ s.shared[k] for k in M}
+        products = {f"P {k}": matmul(M[k], s.shared[k]) for k in M}
         found = _exact_mean({**rest, **products}, ranks)  # one message for both
         P = {k: np.linalg.qr(found.pop(f"P {k}"))[0] for k in M}
-        Q = _exact_mean({k: M[k].T @ P[k] for k in M}, ranks)
+        Q = _exact_mean({k: matmul(M[k].T, P[k]) for k in M}, ranks)
         errors = dict(s.error)
         for k in M:
-            low = P[k] @ Q[k].T
+            low = matmul(P[k], Q[k].T)
             found[k] = low.reshape(grads[k].shape)
             if self.feedback:
                 errors[k] = (M[k] - low).reshape(grads[k].shape)

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepopt_lib.autodiff.backward import value_and_grad
-from deepopt_lib.autodiff.ops.arithmetic import relu
+from deepopt_lib.autodiff.ops.arithmetic import linear, relu
 from deepopt_lib.autodiff.ops.arrays import sum, take
 from deepopt_lib.autodiff.ops.softmax import log_softmax
 from deepopt_lib.core.checks import check_int, check_number
+from deepopt_lib.core.products import matmul
 from deepopt_lib.core.shapes import check_indices
 from deepopt_lib.core.tree import global_norm
 from deepopt_lib.core.types import Array, Grads, Params
@@ -109,7 +110,8 @@ def mlp_clipped_sum(
         a = x
         for i in range(1, depth + 1):
             inputs.append(getattr(a, "value", a))
-            a = a @ params[f"layer{i}.W"] + params[f"layer{i}.b"] + shifts[f"layer{i}"]
+            a = linear(a, params[f"layer{i}.W"], params[f"layer{i}.b"])
+            a = a + shifts[f"layer{i}"]
             a = activation(a) if i < depth else a
         return sum(-take(log_softmax(a), (np.arange(len(x)), y)))
 
@@ -123,7 +125,7 @@ def mlp_clipped_sum(
     grads: Grads = {}
     for k, a in zip(layers, inputs, strict=True):
         clipped = factors * d[k]
-        grads[f"{k}.W"], grads[f"{k}.b"] = a.T @ clipped, clipped.sum(axis=0)
+        grads[f"{k}.W"], grads[f"{k}.b"] = matmul(a.T, clipped), clipped.sum(axis=0)
     return grads
 
 

@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from deepopt_lib.autodiff.backward import value_and_grad
 from deepopt_lib.core.checks import check_bool, check_int, check_number
+from deepopt_lib.core.products import norm
 from deepopt_lib.core.types import Array, Grads, Params
 from deepopt_lib.optim.optimizer import Optimizer
 from deepopt_lib.training.history import History
@@ -163,6 +164,6 @@ def descend(
     for _ in range(steps):
         params, state = optimizer.step({"x": gradient(params["x"])}, state, params)
         path.append(params["x"])
-        if np.linalg.norm(params["x"] - problem.minimum) < tol:
+        if norm(params["x"] - problem.minimum) < tol:
             break
     return np.array(path)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from deepopt_lib.core.checks import check_int, check_number
+from deepopt_lib.core.products import matmul
 from deepopt_lib.core.types import Array
 
 __all__ = [
@@ -59,15 +60,19 @@ def quadratic(
     ValueError
         If an eigenvalue is not a positive number.
     """
-    lam = np.array(spectrum, dtype=np.float64)
+    lam: Array = np.array(spectrum, dtype=np.float64)
     if lam.ndim != 1 or lam.size == 0 or not np.all((lam > 0) & np.isfinite(lam)):
         raise ValueError(f"spectrum must be a list of numbers > 0, got {spectrum!r}")
     x0, zero = np.ones_like(lam), np.zeros_like(lam)
     if rng is None:
-        return Problem(lambda x: float(lam @ (x * x)) / 2, lambda x: lam * x, x0, zero)
+        return Problem(
+            lambda x: float(matmul(lam, x * x)) / 2, lambda x: lam * x, x0, zero
+        )
     Q, _ = np.linalg.qr(rng.standard_normal((lam.size, lam.size)))
-    H = (Q * lam) @ Q.T
-    return Problem(lambda x: float(x @ H @ x) / 2, lambda x: H @ x, Q @ x0, zero)
+    H, x0 = matmul(Q * lam, Q.T), matmul(Q, x0)
+    return Problem(
+        lambda x: float(matmul(matmul(x, H), x)) / 2, lambda x: matmul(H, x), x0, zero
+    )
 
 
 def bowl(n: int = 10) -> Problem:
@@ -133,19 +138,20 @@ def logistic_regression(x: Array, y: ArrayLike, lam: float = 1e-3) -> Problem:
     z = (2.0 * labels - 1)[:, None] * x  # (n, d): margin of sample i is z[i] @ w
 
     def f(w: Array) -> float:
-        return float(np.mean(np.logaddexp(0, -z @ w)) + lam / 2 * (w @ w))
+        return float(np.mean(np.logaddexp(0, matmul(-z, w))) + lam / 2 * matmul(w, w))
 
     def grad(w: Array) -> Array:
-        return -z.T @ expit(-z @ w) / len(z) + lam * w
+        return matmul(-z.T, expit(matmul(-z, w))) / len(z) + lam * w
 
     def hessian(w: Array) -> Array:
-        p = expit(z @ w)
-        return (z.T * (p * (1 - p))) @ z / len(z) + lam * np.eye(x.shape[1])
+        p = expit(matmul(z, w))
+        return matmul(z.T * (p * (1 - p)), z) / len(z) + lam * np.eye(x.shape[1])
 
     x0 = np.zeros(x.shape[1])
-    found = minimize(
-        f, x0, jac=grad, hess=hessian, method="trust-exact", options={"gtol": 1e-10}
-    )
+    with np.errstate(all="ignore"):  # SciPy's products warn of flags nobody earned
+        found = minimize(
+            f, x0, jac=grad, hess=hessian, method="trust-exact", options={"gtol": 1e-10}
+        )
     # The search ends where f stops falling in floating point; one Newton step is left.
     minimum: Array = found.x - np.linalg.solve(hessian(found.x), grad(found.x))
     return Problem(f, grad, x0, minimum)
@@ -165,12 +171,7 @@ def noisy(
         If ``sigma`` is negative or ``batch`` is not a positive int.
     """
     scale = check_number("sigma", sigma, 0) / np.sqrt(check_int("batch", batch))
-
-    def grad(x: Array) -> Array:
-        noise: Array = scale * rng.standard_normal(x.shape)
-        return problem.grad(x) + noise
-
-    return grad
+    return lambda x: problem.grad(x) + scale * rng.standard_normal(x.shape)
 
 
 def reddi(c: float = 3.0) -> Problem:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+
+from tools.tolerance import tolerance
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,8 +25,11 @@ def validate(folder: Path) -> subprocess.CompletedProcess[str]:
             "pytest",
             "--nbval",
             "-q",
+            "-rf",
             "-p",
             "no:cacheprovider",
+            "-p",
+            "tools.tolerance",
             "--override-ini=addopts=",
             "--nbval-current-env",
             f"--nbval-sanitize-with={ROOT / 'tests/notebooks/sanitize.cfg'}",
@@ -31,7 +37,7 @@ def validate(folder: Path) -> subprocess.CompletedProcess[str]:
             "book.ipynb",
         ],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
+        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"},
         capture_output=True,
         text=True,
         timeout=100,
@@ -79,3 +85,43 @@ def test_another_number_from_the_library_fails(folder: Path) -> None:
     result = validate(folder)
     assert result.returncode == 1
     assert "book.ipynb::Cell 1" in result.stdout and "0.1251" in result.stdout
+
+
+def test_a_declared_tolerance_is_kept_exactly(folder: Path) -> None:
+    """Each cell prints 0.125; what is stored is edited by the last printed digit."""
+    stored = ["0.125", "0.127", "0.123", "0.128", "0.122", "[0.125]", "0.1251"]
+    path = folder / "book.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    number = notebook.cells.pop()
+    for i, text in enumerate(stored):
+        cell = nbformat.from_dict({**number, "id": f"cell-{i}"})
+        cell.metadata = {"compare": {"atol": 0.002}}
+        cell.outputs[0].data["text/plain"] = text
+        notebook.cells.append(cell)
+    nbformat.write(notebook, path)
+    result = validate(folder)
+    failed = re.findall(r"FAILED book.ipynb::Cell (\d+)", result.stdout)
+    assert [stored[int(cell) - 1] for cell in failed] == ["0.128", "0.122", "[0.125]"]
+
+
+def test_a_declaration_that_means_nothing_is_named(folder: Path) -> None:
+    path = folder / "book.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].metadata["compare"] = {"atol": "much"}
+    nbformat.write(notebook, path)
+    result = validate(folder)
+    assert result.returncode not in (0, 1)
+    assert re.search(r"Cell 1: compare.atol must .*much", result.stdout + result.stderr)
+
+
+@pytest.mark.parametrize(
+    "compare",
+    [{"atol": 0}, {"atol": -1}, {"atol": float("inf")}, {"rtol": 1}, 3, {}, []],
+)
+def test_other_declarations_are_refused(compare: object) -> None:
+    with pytest.raises(ValueError, match="compare"):
+        tolerance({"compare": compare})
+
+
+def test_most_cells_declare_nothing() -> None:
+    assert tolerance({}) is None and tolerance({"compare": {"atol": 0.5}}) == 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,17 @@ import nbformat
 import pytest
 
 from tools import report
-from tools.notebooks import CHAPTERS, NUMBER, PAGE, ROOT, describe, notebooks
+from tools.busy import SAID
+from tools.notebooks import (
+    CHAPTERS,
+    NUMBER,
+    PAGE,
+    ROOT,
+    asserts,
+    describe,
+    notebooks,
+    texts,
+)
 
 FOUND = [p.relative_to(CHAPTERS).as_posix() for p in notebooks()]
 
@@ -38,6 +49,42 @@ def test_it_is_the_notebook_that_ran(record: Any, name: str) -> None:
     then = record["notebooks"].get(name, {})
     for what in ("title", "cells", "exempt"):
         assert then.get(what) == now[what], "make report"
+
+
+def claims(source: str) -> list[ast.Assert]:
+    """Return what a cell asserts only where the machine is quiet."""
+    return [
+        found
+        for block in ast.walk(ast.parse(source))
+        if isinstance(block, ast.With)
+        and any("when_quiet(" in ast.unparse(item) for item in block.items)
+        for found in ast.walk(block)
+        if isinstance(found, ast.Assert)
+    ]
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_each_exempt_cell_makes_a_claim_about_time(name: str) -> None:
+    """Only such a cell may say that nothing is confirmed: the others are compared."""
+    cells = json.loads((CHAPTERS / name).read_text(encoding="utf8"))["cells"]
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            exempt = "nbval-ignore-output" in cell["metadata"].get("tags", [])
+            assert exempt == bool(claims("".join(cell["source"])))
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_no_page_was_stored_on_a_busy_machine(name: str) -> None:
+    cells = json.loads((CHAPTERS / name).read_text(encoding="utf8"))["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    assert not [text for text in texts(outputs) if SAID in text], "make execute"
+
+
+def test_claims_are_found() -> None:
+    inside = "with core.when_quiet(t):\n    for a in b:\n        assert a\nassert c"
+    assert [ast.unparse(found.test) for found in claims(inside)] == ["a"]
+    assert asserts(inside) == ["a", "c"]
+    assert claims("with core.Watch() as w:\n    assert a") == []
 
 
 def test_the_record_has_the_pinned_versions(record: Any) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from deepopt_lib.autodiff.tape import Result, primitive
 from deepopt_lib.core.checks import check_number
+from deepopt_lib.core.products import matmul as product
 from deepopt_lib.core.shapes import check_shapes
 
 __all__ = [
@@ -144,9 +145,9 @@ def matmul(a: Any, b: Any) -> Result:
         raise ValueError(
             f"matmul needs equal leading axes, got shapes {a.shape} and {b.shape}"
         )
-    return a @ b, (
-        lambda d: d @ np.swapaxes(b, -1, -2),
-        lambda d: np.swapaxes(a, -1, -2) @ d,
+    return product(a, b), (
+        lambda d: product(d, np.swapaxes(b, -1, -2)),
+        lambda d: product(np.swapaxes(a, -1, -2), d),
     )
 
 
@@ -160,10 +161,10 @@ def linear(x: Any, W: Any, b: Any) -> Result:
         If the shapes do not fit.
     """
     check_shapes("linear", "x (batch, n_in), W (n_in, n_out), b (n_out,)", x, W, b)
-    out = x @ W
+    out = product(x, W)
     out += b
     return out, (
-        lambda d: d @ W.T,
-        lambda d: x.T @ d,
+        lambda d: product(d, W.T),
+        lambda d: product(x.T, d),
         lambda d: np.add.reduce(d, axis=0),
     )

@@ -10,6 +10,7 @@ import numpy as np
 from deepopt_lib.autodiff.ops.precision import at_least_float32, back_to
 from deepopt_lib.autodiff.tape import Result, Shared, primitive
 from deepopt_lib.core.checks import check_int
+from deepopt_lib.core.products import matmul
 from deepopt_lib.core.shapes import check_shapes
 
 __all__ = ["online_attention", "self_attention"]
@@ -48,7 +49,7 @@ def self_attention(
     x, W, b, Wo, bo = (at_least_float32(a) for a in (x, W, b, Wo, bo))
     scale = 1 / math.sqrt(dim // heads)
     rows = x.reshape(-1, dim)
-    z = rows @ W
+    z = matmul(rows, W)
     z += b
     z[:, :dim] *= scale
     q, k, v = _heads(z, x.shape, heads)
@@ -60,40 +61,41 @@ def self_attention(
     future = np.triu(np.full((time, time), -np.inf, z.dtype), 1) if causal else None
     blocks = _blocks(batch, heads * time * time)
     for i in blocks:
-        scores = np.matmul(q[i], k[i].mT, out=e[i])
+        scores = matmul(q[i], k[i].mT, out=e[i])
         _exp(scores, future)
-        np.matmul(scores, np.ones((time, 1), z.dtype), out=total[i])
-        np.matmul(scores, v[i], out=o_heads[i])
+        matmul(scores, np.ones((time, 1), z.dtype), out=total[i])
+        matmul(scores, v[i], out=o_heads[i])
         o_heads[i] /= total[i]
-    out = o.reshape(-1, dim) @ Wo
+    out = matmul(o.reshape(-1, dim), Wo)
     out += bo
 
     @Shared
     def pull_z(d: Any) -> Any:
         """Return the cotangent of z."""
-        do = d.reshape(-1, dim) @ Wo.T
-        dot = (do * o.reshape(-1, dim)).reshape(-1, dim // heads)
-        dot = dot @ np.ones((dim // heads, 1), dot.dtype)  # sum_j p_j dp_j of each row
+        do = matmul(d.reshape(-1, dim), Wo.T)
+        terms = (do * o.reshape(-1, dim)).reshape(-1, dim // heads)
+        ones = np.ones((dim // heads, 1), terms.dtype)
+        dot = matmul(terms, ones)  # sum_j p_j dp_j of each row
         dot = dot.reshape(batch, time, heads, 1).swapaxes(1, 2) / total
         do = _heads(do, x.shape, heads)[0]
         do /= total
         dz = np.empty(z.shape, np.result_type(do, z))
         dq, dk, dv = _heads(dz, x.shape, heads)
         for i in blocks:
-            de = np.matmul(do[i], v[i].mT)
+            de = matmul(do[i], v[i].mT)
             de -= dot[i]
             de *= e[i]
-            np.matmul(e[i].mT, do[i], out=dv[i])
-            np.matmul(de, k[i], out=dq[i])
-            np.matmul(de.mT, q[i], out=dk[i])
+            matmul(e[i].mT, do[i], out=dv[i])
+            matmul(de, k[i], out=dq[i])
+            matmul(de.mT, q[i], out=dk[i])
         dz[:, :dim] *= scale
         return dz
 
     return back_to(dtype, out.reshape(x.shape)), (
-        lambda d: (pull_z(d) @ W.T).reshape(x.shape),
-        lambda d: rows.T @ pull_z(d),
+        lambda d: matmul(pull_z(d), W.T).reshape(x.shape),
+        lambda d: matmul(rows.T, pull_z(d)),
         lambda d: np.add.reduce(pull_z(d), axis=0),
-        lambda d: o.reshape(-1, dim).T @ d.reshape(-1, dim),
+        lambda d: matmul(o.reshape(-1, dim).T, d.reshape(-1, dim)),
         lambda d: np.add.reduce(d.reshape(-1, dim), axis=0),
     )
 
@@ -122,13 +124,13 @@ def online_attention(q: Any, k: Any, v: Any, *, block: int) -> Any:
     total = np.zeros_like(m)
     out = np.zeros((*q.shape[:-1], v.shape[-1]), scaled.dtype)
     for i in range(0, k.shape[-2], block):
-        scores = scaled @ k[..., i : i + block, :].mT
+        scores = matmul(scaled, k[..., i : i + block, :].mT)
         larger = np.maximum(m, scores.max(axis=-1, keepdims=True))
         shrink = np.exp(m - larger)
         scores -= larger
         np.exp(scores, out=scores)
         total = total * shrink + scores.sum(axis=-1, keepdims=True)
-        out = out * shrink + scores @ v[..., i : i + block, :]
+        out = out * shrink + matmul(scores, v[..., i : i + block, :])
         m = larger
     return back_to(dtype, out / total)
 

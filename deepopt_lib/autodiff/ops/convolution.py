@@ -23,6 +23,7 @@ from deepopt_lib.autodiff.ops.patches import (
 from deepopt_lib.autodiff.ops.pooling import first_max, to_first_max
 from deepopt_lib.autodiff.tape import Result, Shared, primitive
 from deepopt_lib.core.checks import check_int
+from deepopt_lib.core.products import matmul
 from deepopt_lib.core.shapes import check_shapes
 
 __all__ = ["conv2d", "conv_layer"]
@@ -49,7 +50,7 @@ def conv2d(x: Any, W: Any, b: Any, *, pad: int = 0) -> Result:
     out = np.empty(_out_shape(padded, W), np.result_type(padded, W))
     blocks = keep_patches(padded, W.shape)
     for images, patches in blocks():
-        np.matmul(patches, kernels, out=out[images].reshape(-1, len(b)))
+        matmul(patches, kernels, out=out[images].reshape(-1, len(b)))
     add_channels(out, b)
 
     @Shared
@@ -63,7 +64,7 @@ def conv2d(x: Any, W: Any, b: Any, *, pad: int = 0) -> Result:
             return pull_both(d)[1]
         dW = np.zeros(kernels.shape, np.result_type(padded, d))
         for images, patches in blocks():
-            dW += patches.T @ d[images].reshape(-1, len(b))
+            dW += matmul(patches.T, d[images].reshape(-1, len(b)))
         return dW.reshape(W.shape)
 
     return out, (lambda d: pull_both(d)[0], pull_kernels, sum_channels)
@@ -95,7 +96,7 @@ def conv_layer(x: Any, W: Any, b: Any, *, pad: int = 0, pool: int = 2) -> Result
     blocks = keep_patches(padded, W.shape, pool)
     for images, patches in blocks():
         best = out[images]
-        z = (patches @ kernels).reshape(places, *best.shape)
+        z = matmul(patches, kernels).reshape(places, *best.shape)
         first_max(z, best, beats[:, images])
     lines = add_channels(out, b)
     np.maximum(lines, np.zeros_like(lines[:1]), out=lines)  # faster than with one zero
@@ -120,7 +121,7 @@ def conv_layer(x: Any, W: Any, b: Any, *, pad: int = 0, pool: int = 2) -> Result
         for images, patches in blocks():
             columns = patches.T.reshape(len(dW), places, -1)
             for i in range(places):
-                dW += columns[:, i] @ dz[i, images].reshape(-1, c_out)
+                dW += matmul(columns[:, i], dz[i, images].reshape(-1, c_out))
         return dW.reshape(W.shape)
 
     return out, (
@@ -161,6 +162,6 @@ def _pull_both(bordered: Any, x: Any, W: Any) -> tuple[Any, Any]:
     dx = np.empty(x.shape, np.result_type(bordered, W))
     dW = np.zeros((c_in, len(kernels)), np.result_type(bordered, x))
     for images, patches in cut_patches(bordered, turned.shape):
-        np.matmul(patches, kernels, out=dx[images].reshape(-1, c_in))
-        dW += x[images].reshape(-1, c_in).T @ patches
+        matmul(patches, kernels, out=dx[images].reshape(-1, c_in))
+        dW += matmul(x[images].reshape(-1, c_in).T, patches)
     return dx, dW.reshape(c_in, kh, kw, c_out)[:, ::-1, ::-1].transpose(1, 2, 0, 3)

@@ -8,6 +8,7 @@ import numpy as np
 
 from deepopt_lib.autodiff.ops.recurrent import by_gate, project, pull_back
 from deepopt_lib.autodiff.tape import Result, Shared, primitive
+from deepopt_lib.core.products import matmul
 from deepopt_lib.core.shapes import check_shapes
 
 __all__ = ["gru_layer", "lstm_layer"]
@@ -45,7 +46,7 @@ def lstm_layer(x: Any, W: Any, U: Any, b: Any) -> Result:
     e = np.empty((4, batch, n), z.dtype)
     with np.errstate(over="ignore"):  # exp(-z) = inf gives the right sigmoid, 0
         for t in range(time):
-            np.matmul(h[t], scaled_U, out=e)
+            matmul(h[t], scaled_U, out=e)
             e += z[:, t]
             np.exp(e, out=e)
             e += 1
@@ -75,7 +76,7 @@ def lstm_layer(x: Any, W: Any, U: Any, b: Any) -> Result:
             dz[:3, t] *= dc
             dz[3, t] *= dh
             dc *= f[t]
-            np.add.reduce(np.matmul(dz[:, t], U4_T), axis=0, out=dh)
+            np.add.reduce(matmul(dz[:, t], U4_T), axis=0, out=dh)
         return dz
 
     return h[1:].transpose(1, 0, 2), pull_back(pull_z, x, W, h)
@@ -113,7 +114,7 @@ def gru_layer(x: Any, W: Any, U: Any, b: Any, b_new: Any) -> Result:
     a = np.empty((3, batch, n), z.dtype)
     with np.errstate(over="ignore"):  # exp(-z) = inf gives the right sigmoid, 0
         for t in range(time):
-            np.matmul(h[t], scaled_U, out=a)
+            matmul(h[t], scaled_U, out=a)
             e = a[:2]
             e += gates[:, t]
             np.exp(e, out=e)
@@ -142,7 +143,7 @@ def gru_layer(x: Any, W: Any, U: Any, b: Any, b_new: Any) -> Result:
             dh += d[t]
             dz[:, t] *= dh
             dh *= u[t]
-            dh += np.add.reduce(np.matmul(dz[:3, t], U_nru_T), axis=0)
+            dh += np.add.reduce(matmul(dz[:3, t], U_nru_T), axis=0)
         return dz
 
     pull_x, pull_W, _, pull_b = pull_back(lambda d: pull_all(d)[1:], x, W, h)

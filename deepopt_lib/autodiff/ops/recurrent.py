@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from deepopt_lib.autodiff.tape import Result, Shared, Vjp, primitive
+from deepopt_lib.core.products import matmul
 from deepopt_lib.core.shapes import check_shapes
 
 __all__ = ["by_gate", "project", "pull_back", "rnn_layer"]
@@ -41,7 +42,7 @@ def _side_by_side(blocks: Any) -> Any:
 def project(x: Any, W: Any, b: Any) -> Any:
     """Return ``x_t @ W + b`` for all t, W and b by gate: (gates, time, batch, n)."""
     gates, _, n = W.shape
-    z = np.matmul(_time_major(x), W)
+    z = matmul(_time_major(x), W)
     z += b.reshape(gates, 1, n)
     return z.reshape(gates, x.shape[1], x.shape[0], n)
 
@@ -60,14 +61,14 @@ def pull_back(pull_z: Vjp, x: Any, W: Any, h: Any) -> tuple[Vjp, Vjp, Vjp, Vjp]:
 
     def pull_x(d: Any) -> Any:
         dz = pull(d)
-        parts = np.matmul(dz, by_gate(W, len(dz)).swapaxes(1, 2))
+        parts = matmul(dz, by_gate(W, len(dz)).swapaxes(1, 2))
         dx = np.add.reduce(parts, axis=0)
         return dx.reshape(time, batch, n_in).transpose(1, 0, 2)
 
     return (
         pull_x,
-        lambda d: _side_by_side(np.matmul(_time_major(x).T, pull(d))),
-        lambda d: _side_by_side(np.matmul(before.T, pull(d))),
+        lambda d: _side_by_side(matmul(_time_major(x).T, pull(d))),
+        lambda d: _side_by_side(matmul(before.T, pull(d))),
         lambda d: np.add.reduce(pull(d), axis=1).reshape(-1),
     )
 
@@ -91,7 +92,7 @@ def rnn_layer(x: Any, W: Any, U: Any, b: Any) -> Result:
     (z,) = project(x, W[None], b)  # (time, batch, n)
     h = np.zeros((time + 1, batch, n), z.dtype)
     for t in range(time):
-        z[t] += h[t] @ U
+        z[t] += matmul(h[t], U)
         np.tanh(z[t], out=h[t + 1])
 
     @Shared
@@ -102,7 +103,7 @@ def rnn_layer(x: Any, W: Any, U: Any, b: Any) -> Result:
         for t in reversed(range(time)):
             dh += d[t]
             dz[t] *= dh
-            np.matmul(dz[t], U.T, out=dh)
+            matmul(dz[t], U.T, out=dh)
         return dz[None]
 
     return h[1:].transpose(1, 0, 2), pull_back(pull_z, x, W, h)

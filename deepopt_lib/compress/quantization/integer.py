@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from deepopt_lib.compress.quantization.affine import Affine
 from deepopt_lib.compress.quantization.grid import Grid
 from deepopt_lib.core.checks import check_array
+from deepopt_lib.core.products import matmul
 from deepopt_lib.core.types import Array, Params
 
 __all__ = ["IntegerLayer", "IntegerNetwork", "integer_mlp", "multiplier"]
@@ -113,7 +114,7 @@ def integer_mlp(params: Params, x: Array) -> IntegerNetwork:
     depth, layers = _depth(params), []
     for i in range(1, depth + 1):
         W, b = _check_layer(params, i, x)
-        x = x @ W + b
+        x = matmul(x, W) + b
         x = np.maximum(x, 0) if i < depth else x
         out = activations.fit(x)
         scale_out, zero_out = out.scale[0, 0], out.zero[0, 0]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from deepopt_lib.compress.quantization.affine import Affine
 from deepopt_lib.core.checks import check_array
 from deepopt_lib.core.optional import numba_is_installed
+from deepopt_lib.core.products import matmul
 from deepopt_lib.core.types import Array
 
 __all__ = ["Int8Layer", "int8_layer", "int8_linear"]
@@ -69,7 +70,7 @@ def int8_linear(x: Array, layer: Int8Layer) -> Array:
     else:
         spans = range(0, len(layer.codes), BLOCK)
         blocks = (layer.codes[i : i + BLOCK].astype(np.float32) for i in spans)
-        out = np.concatenate([block @ single for block in blocks])
+        out = np.concatenate([matmul(block, single) for block in blocks])
     y: Array = (out * layer.scale).astype(x.dtype)
     return y
 

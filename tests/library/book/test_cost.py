@@ -136,14 +136,16 @@ def test_several_results_and_none() -> None:
 
 def test_every_kind_of_product() -> None:
     a, x, y = np.ones((2, 3)), np.ones(3), np.ones(2)
-    for f, arguments, out in [
-        (np.vecdot, (x, x), 1),
-        (np.matvec, (a, x), 2),
-        (np.vecmat, (y, a), 3),
+    for name, arguments, out in [
+        ("vecdot", (x, x), 1),
+        ("matvec", (a, x), 2),  # since NumPy 2.2
+        ("vecmat", (y, a), 3),
     ]:
+        if (f := getattr(np, name, None)) is None:
+            continue
         result, cost = count(f, *arguments)
         assert np.size(result) == out
-        assert cost.products == 12 // (2 if f is np.vecdot else 1)
+        assert cost.products == 12 // (2 if name == "vecdot" else 1)
         assert cost.elementwise == 0
         assert cost.bytes == 8 * (sum(v.size for v in arguments) + out)
 

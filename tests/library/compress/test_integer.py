@@ -8,7 +8,7 @@ import pytest
 from deepopt_lib import nn
 from deepopt_lib.compress import int8_layer, int8_linear, integer_mlp, multiplier
 from deepopt_lib.compress.quantization import weight_only
-from deepopt_lib.core import nbytes
+from deepopt_lib.core import matmul, nbytes
 
 rng = np.random.default_rng(0)
 PARAMS = nn.init_mlp(rng, [20, 16, 12, 5])
@@ -69,7 +69,7 @@ def test_units_with_next_to_no_weights_keep_their_bias(
     unit = net.layers[0]
     assert np.abs(unit.b.astype(np.int64)).max() + 20 * 127 * 255 < 2**31
     if bias == 0.5:
-        h = np.maximum(x @ params["layer1.W"] + params["layer1.b"], 0)
+        h = np.maximum(matmul(x, params["layer1.W"]) + params["layer1.b"], 0)
         alone = {"layer1.W": params["layer1.W"], "layer1.b": params["layer1.b"]}
         first = integer_mlp(alone, x)
         assert np.abs(first(x)[:, 3] - h[:, 3]).max() < first.scale_out
@@ -82,7 +82,7 @@ def test_a_layer_whose_outputs_hardly_vary() -> None:
     x[:, 0] += np.linspace(0, 1e-3, 9)
     params = {"layer1.W": W, "layer1.b": np.zeros(1)}
     net = integer_mlp(params, x)
-    assert np.abs(net(x) - x @ W).max() < 1 / 255
+    assert np.abs(net(x) - matmul(x, W)).max() < 1 / 255
 
 
 def test_sums_that_could_overflow_are_refused() -> None:
@@ -98,7 +98,7 @@ def test_the_longest_sums_do_not_overflow() -> None:
     params = {"layer1.W": np.ones((n, 2)), "layer1.b": np.array([0.0, 1e-3])}
     x = np.vstack([np.ones(n), np.zeros(n), -np.ones(n)])
     net = integer_mlp(params, x)
-    exact = x @ params["layer1.W"] + params["layer1.b"]
+    exact = matmul(x, params["layer1.W"]) + params["layer1.b"]
     assert np.abs(net(x) - exact).max() <= net.scale_out
 
 
@@ -172,7 +172,7 @@ def test_8_bit_weights_give_nearly_the_same_products(
     assert np.all(np.abs(decoded - W) <= layer.scale / 2 * (1 + 1e-5))
     y = int8_linear(x, layer)
     assert y.dtype == np.float32
-    np.testing.assert_allclose(y, x @ decoded, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(y, matmul(x, decoded), rtol=1e-4, atol=1e-4)
     assert int8_linear(x.astype(np.float64), layer).dtype == np.float64
     assert loops == 2 * [True] * compiled
 
@@ -183,7 +183,7 @@ def test_the_compiled_loop_is_the_loop() -> None:
     x = np.random.default_rng(2).standard_normal(40).astype(np.float32)
     layer = int8_layer(W)
     decoded = layer.scale * layer.codes.T.astype(np.float64)
-    np.testing.assert_allclose(int8_linear(x, layer), x @ decoded, atol=1e-4)
+    np.testing.assert_allclose(int8_linear(x, layer), matmul(x, decoded), atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The stopwatch, on a clock that goes as the tests say."""
 
+import math
 from collections.abc import Callable, Iterator
 from itertools import chain, count, repeat
 
@@ -28,6 +29,9 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr("deepopt_lib.core.timing.time.perf_counter", lambda: clock.now)
+    monkeypatch.setattr("deepopt_lib.core.noise._loop", lambda numbers: None)
+    monkeypatch.setattr(core.Watch, "sample", lambda self: False)
+    monkeypatch.setattr(core.Watch, "noise", 0.125)
     return clock
 
 
@@ -69,6 +73,29 @@ def test_what_is_done_before_a_call_is_not_timed(clock: Clock) -> None:
     a = clock.call("a", repeat(1.0))
     assert core.least_seconds({"a": a}, rounds=2, before=flush) == {"a": 1.0}
     assert clock.log == ["a", *["flush", "a"] * 4]
+
+
+def test_after_the_loop_the_first_call_is_not_timed(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop runs ahead of the first round alone: then the caches are its own."""
+    ran = chain([True], repeat(False))
+    monkeypatch.setattr(core.Watch, "sample", lambda self: next(ran))
+    a = clock.call("a", chain([0.25, 0.5], repeat(1.0)))
+    b = clock.call("b", chain([0.25], repeat(2.0)))
+    assert core.least_seconds({"a": a, "b": b}, rounds=2) == {"a": 1.0, "b": 2.0}
+    assert clock.log == ["a", "b", "a", *["a", "b"] * 4]
+
+
+def test_the_noise_comes_with_the_times(clock: Clock) -> None:
+    found = core.least_seconds({"a": clock.call("a", repeat(1.0))})
+    assert isinstance(found, core.Timings)
+    assert found.noise == 0.125
+
+
+def test_the_machine_is_watched_while_the_calls_are_made() -> None:
+    """On the real clock: an idle process is quiet or not, but it is watched."""
+    assert 0 <= core.least_seconds({"a": int}, rounds=1).noise < math.inf
 
 
 def test_bad_arguments() -> None:

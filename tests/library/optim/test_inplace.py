@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepopt_lib import optim
+from deepopt_lib import core, optim
 from deepopt_lib.core import Array, Params, Rule, flatten
 from deepopt_lib.core.optional import numba_is_installed
 from deepopt_lib.nn import init_mlp
@@ -495,9 +495,12 @@ def test_a_step_allocates_nothing_that_grows() -> None:
 
 def test_many_small_arrays_are_no_matter_of_minutes() -> None:
     start: Params = {f"w{i}": np.zeros((3, 4)) for i in range(20_000)}
-    began = time.perf_counter()
-    run = InPlace(optim.adam(0.1), start)
-    assert time.perf_counter() - began < 5  # 0.3 s where nothing else runs
+    with core.Watch() as machine:
+        began = time.perf_counter()
+        run = InPlace(optim.adam(0.1), start)
+        seconds = time.perf_counter() - began
+    with core.when_quiet(machine):
+        assert seconds < 5  # 0.3 s where nothing else runs
     run.step(start)
     assert len(run.params) == 20_000
 
