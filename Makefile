@@ -7,8 +7,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env book html test check lint types library notebooks nbval site execute report serve lab \
-        lighthouse screenshots bench mutate clean distclean
+.PHONY: help env book html test check lint types library notebooks nbval foreign site execute report portable \
+        versions serve lab lighthouse screenshots bench mutate clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -74,21 +74,30 @@ report: env ## run all notebooks one by one, store times and versions (NB=path: 
 # ── the checks ──
 
 PYTEST := $(BIN)/python -m pytest -q
+BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
-# All of them, whatever fails, each with a line at the end.
+# All of them, whatever fails, each with a line at the end. What is joined by + runs side by side.
+SYNC := $(if $(filter output-sync,$(.FEATURES)),-O)
 define in_turn
-@status=0; summary=; for check in $(1); do \
-  echo "── $$check"; SECONDS=0; word=passed; \
-  $(MAKE) --no-print-directory -o env $$check || { word=FAILED; status=1; }; \
-  summary+=$$(printf '%s %5d s  %s' $$word $$SECONDS $$check)$$'\n'; \
-done; echo "──"; printf '%s' "$$summary"; exit $$status
+@rm -rf .cache/checks .cache/unconfirmed.txt && mkdir -p .cache/checks; \
+for group in $(1); do \
+  $(MAKE) --no-print-directory -o env -j 2 $(SYNC) $$(printf ' timed-%s' $${group//+/ }); \
+done; \
+echo "──"; if [ -s .cache/unconfirmed.txt ]; then \
+  echo "$$(wc -l < .cache/unconfirmed.txt) timing claims not confirmed: the machine is busy"; \
+  cat .cache/unconfirmed.txt; echo "──"; fi; \
+cd .cache/checks && cat $(subst +, ,$(1)) && ! grep -q FAILED *
 endef
 
+timed-%:
+	@echo "── $*"; SECONDS=0; word=passed; $(MAKE) --no-print-directory -o env $* || word=FAILED; \
+	printf '%s %5d s  %s\n' $$word $$SECONDS $* > .cache/checks/$*
+
 test: env ## run every check
-	$(call in_turn,lint types library notebooks nbval html site)
+	$(call in_turn,html+lint+types+notebooks library nbval foreign site)
 
 check: env ## run the fast half: lint, types, library tests, notebook rules
-	$(call in_turn,lint types library notebooks)
+	$(call in_turn,lint+types+notebooks library)
 
 lint: env
 	@status=0; $(BIN)/ruff check -q || status=1; $(BIN)/ruff format --check -q || status=1; exit $$status
@@ -102,12 +111,15 @@ library: env
 notebooks: env
 	@$(PYTEST) tests/notebooks
 
-# Nothing runs beside a notebook that times something.
+# The longest first; a cell that times something has the machine for itself (tools/turns.py).
 nbval: env
-	@status=0; \
-	names=$$($(BIN)/python -m tools.notebooks) && $(PYTEST) --nbval $$names -n 2 --dist loadfile || status=1; \
-	names=$$($(BIN)/python -m tools.notebooks --alone) && $(PYTEST) --nbval $$names || status=1; \
-	exit $$status
+	@$(PYTEST) --nbval $$($(BIN)/python -m tools.notebooks) $(BESIDE)
+
+# The pages that derive and solve, on a processor that is not here: kernels and loops for SSE.
+foreign: env
+	@if variables=$$($(BIN)/python -m tools.portable.foreign); then \
+	  env $$variables $(PYTEST) --nbval chapters/principles chapters/practice $(BESIDE); \
+	else echo "skipped: $$variables"; fi
 
 site: env
 	@$(PYTEST) tests/site -n 2 --dist loadgroup
@@ -117,6 +129,19 @@ lighthouse: env ## measure three pages of the built site with Lighthouse
 
 screenshots: env ## photograph the built site (PAGES="chapters/background": only these)
 	@$(BIN)/python -m tools.screenshots $(PAGES)
+
+portable: env ## run the notebooks in every arithmetic at hand, store what moved (NB=path VARIANT=name)
+	@$(BIN)/python -m tools.portable $(NB) $(if $(VARIANT),--variant "$(VARIANT)")
+
+# What the library and its tests import, and no more: the newest releases, or the oldest allowed.
+NEEDED := -e '.[fast,parallel]' hypothesis ipython markdown-it-py matplotlib nbval pytest pytest-xdist threadpoolctl
+
+versions: ## test the library with the oldest and the newest NumPy and SciPy (AGE=oldest: only these)
+	@status=0; for age in $(or $(AGE),oldest newest); do \
+	  "$(PYTHON)" -m venv --clear .cache/$$age && .cache/$$age/bin/python -m pip install -q --disable-pip-version-check \
+	    $$([ $$age = newest ] || echo -c constraints-oldest.txt) $(NEEDED) \
+	  && .cache/$$age/bin/python -m pytest -q tests/library -n 2 || status=1; \
+	done; exit $$status
 
 bench: env ## time the library beside PyTorch, optax and SciPy (ten minutes, one core)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fast,peers]'

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 HTML = Path(__file__).parents[1] / "_build" / "html"
 TEXT = {".css", ".html", ".inv", ".ipynb", ".js", ".json", ".md", ".svg", ".txt"}
@@ -25,6 +25,16 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     """Serve files quietly, text compressed."""
 
     protocol_version = "HTTP/1.1"
+
+    def __init__(self, *args: Any, stored: bool, **options: Any) -> None:
+        self.stored = stored
+        super().__init__(*args, **options)
+
+    def end_headers(self) -> None:
+        """Send the headers, with a word on what the browser may keep."""
+        if not self.stored:
+            self.send_header("Cache-Control", "no-store")
+        super().end_headers()
 
     def send_head(self) -> IO[bytes] | None:  # type: ignore[override]
         """Send the headers and return the body, compressed where that helps."""
@@ -50,9 +60,13 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(folder: Path = HTML) -> Iterator[str]:
-    """Serve ``folder`` for the length of a with block and give its address."""
-    handler = partial(Handler, directory=str(folder))
+def serving(folder: Path = HTML, *, stored: bool = True) -> Iterator[str]:
+    """Serve ``folder`` for the length of a with block and give its address.
+
+    Without ``stored`` the browser keeps no file: it loads each page as if for the
+    first time.
+    """
+    handler = partial(Handler, directory=str(folder), stored=stored)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -106,6 +106,6 @@ def tree_time(link: Link, nbytes: ArrayLike, n: int) -> Array:
     ValueError
         If ``n`` is not an int >= 1.
     """
-    rounds = int(np.ceil(np.log2(check_int("n", n))))
+    rounds = (check_int("n", n) - 1).bit_length()  # the logarithm may be rounded up
     parts = [link(np.asarray(nbytes) / 2**k) for k in range(1, rounds + 1)]
     return np.asarray(2 * sum(parts, np.zeros(np.shape(nbytes))))

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    Response,
+    ViewportSize,
+)
 
 from tools.browser import NOT_FOUND, find_chromium, open_browser
 from tools.serve import HTML, serving
 
 REQUIRED = bool(os.environ.get("DEEPOPT_REQUIRE_BROWSER"))
-# "networkidle" was reached before the lazy pictures were asked for, so it cannot say
-# that they have come: a page still moving makes a click miss.
+# A page still moving makes a click miss.
 SETTLE = """async () => {
     const pictures = [...document.images];
     pictures.forEach(picture => picture.loading = 'eager');
     await Promise.all(pictures.map(picture => picture.decode().catch(() => {})));
     await document.fonts.ready;
 }"""
-
-
+FORGET = "if (origin !== 'null') { localStorage.clear(); sessionStorage.clear(); }"
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+MAX_BYTES = 1_000_000  # gzip, pictures included
 THEME_SAYS = ("log: [PST]", "log: [SBT]")  # what its scripts tell of their work
 
 
@@ -31,17 +41,28 @@ class Visit:
     """A page that has been loaded to its end, and what happened meanwhile."""
 
     page: Page
+    address: str
     requests: list[str] = field(default_factory=list)
+    finished: list[Request] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
-    size: int = 0  # bytes over the wire
 
     def __post_init__(self) -> None:
-        self.page.on("request", lambda r: self.requests.append(r.url))
-        self.page.on("requestfailed", lambda r: self.failed.append(r.url))
-        self.page.on("requestfinished", self.weigh)
-        self.page.on("pageerror", lambda e: self.console.append(str(e)))
-        self.page.on("console", self.listen)
+        self.heard: dict[str, Callable[[Any], object]] = {
+            "request": lambda request: self.requests.append(request.url),
+            "requestfailed": lambda request: self.failed.append(request.url),
+            "requestfinished": lambda request: self.finished.append(request),
+            "response": self.note_error,
+            "pageerror": lambda error: self.console.append(str(error)),
+            "console": self.listen,
+        }
+        for event, hear in self.heard.items():
+            self.page.on(event, hear)  # type: ignore[call-overload]
+
+    def note_error(self, answer: Response) -> None:
+        """Note an answer that is an error."""
+        if answer.status >= 400:
+            self.failed.append(answer.url)
 
     def listen(self, message: ConsoleMessage) -> None:
         """Note what a script or the browser says, but for the theme's chatter."""
@@ -49,13 +70,28 @@ class Visit:
         if not said.startswith(THEME_SAYS):
             self.console.append(said)
 
-    def weigh(self, request: Request) -> None:
-        """Add what an answer weighs; note one that is an error."""
-        answer = request.response()
-        if answer is None or answer.status >= 400:
-            self.failed.append(request.url)
-        sizes = request.sizes()
-        self.size += sizes["responseBodySize"] + sizes["responseHeadersSize"]
+    def problems(self) -> list[str]:
+        """Say what was loaded or said that should not be, from the first byte to now.
+
+        Asked last, when the network has long been idle, it waits for nothing.
+        """
+        self.page.wait_for_load_state("networkidle")
+        own = (self.address, "data:")
+        problems = [f"foreign: {r}" for r in self.requests if not r.startswith(own)]
+        sizes = [request.sizes() for request in self.finished]
+        size = sum(s["responseBodySize"] + s["responseHeadersSize"] for s in sizes)
+        if size > MAX_BYTES:
+            problems.append(f"heavy: {size:,} bytes over the wire")
+        problems += [f"failed: {url}" for url in self.failed]
+        return problems + [f"console: {text}" for text in self.console]
+
+    def leave(self) -> None:
+        """Leave nothing behind for the next visit in the same tab."""
+        self.page.goto("about:blank")
+        for event, hear in self.heard.items():
+            self.page.remove_listener(event, hear)
+        self.page.set_viewport_size(DESKTOP)
+        self.page.emulate_media(color_scheme="light")
 
 
 class Site:
@@ -63,24 +99,53 @@ class Site:
 
     def __init__(self, address: str, browser: Browser) -> None:
         self.address, self.browser = address, browser
+        self.tab: Page | None = None
+        self.visits: list[Visit] = []
         self.contexts: list[BrowserContext] = []
 
-    def visit(self, name: str, *, width: int = 1280) -> Visit:
-        """Load a page with a cold cache, every picture included."""
-        context = self.browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme="light"
-        )
-        self.contexts.append(context)
-        visit = Visit(context.new_page())
-        visit.page.goto(f"{self.address}/{name}", wait_until="load")
-        visit.page.evaluate(SETTLE)
-        visit.page.wait_for_load_state("networkidle")
+    def visit(self, name: str) -> Visit:
+        """Load a page as if for the first time, in the tab of all such visits.
+
+        A tab of its own for each would take half a second to start: nothing is stored
+        instead.
+        """
+        if self.tab is None:
+            context = self.new_context()
+            context.add_init_script(FORGET)
+            self.tab = context.new_page()
+        visit = Visit(self.tab, self.address)
+        self.visits.append(visit)
+        self.load(visit.page, name)
         return visit
 
-    def close_pages(self) -> None:
+    def open(self, name: str) -> Page:
+        """Load a page in a window that is closed with the test."""
+        self.contexts.append(self.new_context())
+        page = self.contexts[-1].new_page()
+        self.load(page, name)
+        return page
+
+    def new_context(self) -> BrowserContext:
+        return self.browser.new_context(
+            viewport=DESKTOP,
+            color_scheme="light",
+            reduced_motion="reduce",
+        )
+
+    def load(self, page: Page, name: str) -> None:
+        """Load a page, every picture included."""
+        page.goto(f"{self.address}/{name}", wait_until="load")
+        page.evaluate(SETTLE)
+
+    def leave_pages(self) -> None:
         """Close what the test opened."""
         while self.contexts:
             self.contexts.pop().close()
+        while self.visits:
+            try:
+                self.visits.pop().leave()
+            except Error:  # the tab has crashed: the next visit opens another
+                self.tab = None
 
 
 @pytest.fixture(scope="session")
@@ -89,14 +154,14 @@ def running_site() -> Iterator[Site]:
         give_up("the book is not built (make book)")
     if find_chromium() is None:
         give_up(NOT_FOUND)
-    with serving() as address, open_browser() as browser:
+    with serving(stored=False) as address, open_browser() as browser:
         yield Site(address, browser)
 
 
 @pytest.fixture
 def site(running_site: Site) -> Iterator[Site]:
     yield running_site
-    running_site.close_pages()
+    running_site.leave_pages()
 
 
 def give_up(reason: str) -> None:

@@ -19,6 +19,16 @@ def page_names() -> list[str]:
     return sorted(p.as_posix() for p in found if p.parts[0] != "_static")
 
 
+def chapter_names() -> list[str]:
+    """Name every page that was a notebook."""
+    sources = HTML / "_sources"
+    return [
+        name
+        for name in page_names()
+        if (sources / name).with_suffix(".ipynb").is_file()
+    ]
+
+
 @dataclass
 class Document(HTMLParser):
     """What the tests ask of one HTML file."""

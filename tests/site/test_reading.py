@@ -1,4 +1,4 @@
-"""What a reader does: search, download, switch to dark, open a solution, play."""
+"""What a reader does: search, download, switch to dark."""
 
 from __future__ import annotations
 
@@ -9,26 +9,17 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.site.conftest import Site
-from tests.site.pages import document, page_names
+from tests.site.pages import chapter_names, document
 from tools.serve import HTML
 
-CHAPTERS = [
-    name
-    for name in page_names()
-    if (HTML / "_sources" / name).with_suffix(".ipynb").is_file()
-]
+CHAPTERS = chapter_names()
 pytestmark = pytest.mark.skipif(
     not CHAPTERS, reason="the book is not built (make book)"
 )
 
 
-def with_class(name: str) -> list[str]:
-    """Return the chapters on which an element of this class occurs."""
-    return [c for c in CHAPTERS if f'class="{name}' in (HTML / c).read_text("utf8")]
-
-
 def test_search_finds_a_chapter(site: Site) -> None:
-    page = site.visit(CHAPTERS[0]).page
+    page = site.open(CHAPTERS[0])
     page.keyboard.press("Control+k")
     page.keyboard.type("gradient descent")
     page.keyboard.press("Enter")
@@ -39,8 +30,9 @@ def test_search_finds_a_chapter(site: Site) -> None:
     )
 
 
+@pytest.mark.xdist_group("files")
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_download_is_a_notebook(site: Site, name: str) -> None:
+def test_download_is_a_notebook(name: str) -> None:
     [link] = [
         a for a in document(name).links if a.endswith(".ipynb") and "_sources" in a
     ]
@@ -51,7 +43,7 @@ def test_download_is_a_notebook(site: Site, name: str) -> None:
 
 
 def test_dark_mode_is_remembered(site: Site) -> None:
-    page = site.visit(CHAPTERS[0]).page
+    page = site.open(CHAPTERS[0])
     shown = "[document.documentElement.dataset.theme, getComputedStyle(document.body)"
     shown += ".backgroundColor]"
     start = page.evaluate(shown)
@@ -66,36 +58,3 @@ def test_dark_mode_is_remembered(site: Site) -> None:
     assert color != start[1]
     page.reload(wait_until="load")
     assert page.evaluate(shown) == [theme, color]
-
-
-@pytest.mark.parametrize("name", CHAPTERS)
-def test_solutions_are_hidden_until_asked_for(site: Site, name: str) -> None:
-    page = site.visit(name).page
-    boxes = page.locator(".solution.dropdown").all()
-    folded = page.locator(".tag_hide-cell details").all()
-    assert boxes or folded, "no hidden solution on this page"
-    for box in boxes:
-        expect(box.locator("section").first).to_be_hidden()
-    for details in folded:
-        expect(details.locator(".cell_input")).to_be_hidden()
-    # By keyboard: the page scrolls smoothly, and a mouse can miss what still moves.
-    if boxes:
-        boxes[0].locator("summary").first.press("Enter")
-        expect(boxes[0].locator("section").first).to_be_visible()
-    if folded:
-        folded[0].locator("summary").press("Enter")
-        expect(folded[0].locator(".cell_input")).to_be_visible()
-
-
-@pytest.mark.parametrize("name", with_class("do-player"))
-def test_player_is_stepped_by_keyboard(site: Site, name: str) -> None:
-    page = site.visit(name).page
-    player = page.locator(".do-player").first
-    slider = player.locator("input[type=range]")
-    slider.focus()
-    page.keyboard.press("Home")
-    at_start = player.inner_html()
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("ArrowRight")
-    assert slider.input_value() == "2"
-    assert player.inner_html() != at_start, "the picture does not follow the slider"

@@ -13,7 +13,10 @@ from tools.serve import HTML
 
 PAGES = page_names()
 each_page = pytest.mark.parametrize("name", PAGES)
-pytestmark = pytest.mark.skipif(not PAGES, reason="the book is not built (make book)")
+pytestmark = [
+    pytest.mark.skipif(not PAGES, reason="the book is not built (make book)"),
+    pytest.mark.xdist_group("files"),  # each is parsed once
+]
 
 
 @each_page

@@ -28,7 +28,7 @@ from tools.portable.record import RECORD, compare, load_record, summary
 from tools.portable.variants import VARIANTS, Variant, probe, why_not
 from tools.printed import Text
 
-JOBS = 2
+CORES = 2
 
 
 def fresh(path: Path, env: dict[str, str]) -> tuple[list[list[Text]], str]:
@@ -43,16 +43,33 @@ def fresh(path: Path, env: dict[str, str]) -> tuple[list[list[Text]], str]:
     return [[(kind, text) for kind, text in cell] for cell in cells], ""
 
 
+def try_all(
+    tried: list[Variant], paths: list[Path], record: dict[str, Any]
+) -> list[str]:
+    """Run the notebooks in each variant; store the record after each."""
+    problems: list[str] = []
+    for variant in tried:
+        print(f"{variant.name}:", flush=True)
+        start = time.perf_counter()
+        inside = [p for p in paths if not variant.folder or variant.folder in p.parts]
+        problems += try_variant(variant, inside, record)
+        record["date"] = datetime.now(tz=UTC).date().isoformat()
+        text = json.dumps(record, indent=1, ensure_ascii=False)
+        write_bytes(str(RECORD), f"{text}\n".encode())
+        print(f"    {time.perf_counter() - start:.0f} s", flush=True)
+    return problems
+
+
 def try_variant(
-    variant: Variant, loops: list[str], paths: list[Path], record: dict[str, Any]
+    variant: Variant, paths: list[Path], record: dict[str, Any]
 ) -> list[str]:
     """Run the notebooks in one variant and put their rows into the record."""
-    env, problems = variant.environment(loops), []
+    env, problems = variant.environment(record["machine"]["loops"]), []
 
     def one(path: Path) -> tuple[Path, list[list[Text]], str]:
         return (path, *fresh(path, env))
 
-    with ThreadPoolExecutor(JOBS) as pool:
+    with ThreadPoolExecutor(max(1, CORES // variant.threads)) as pool:
         for path, cells, problem in pool.map(one, paths):
             key = path.relative_to(CHAPTERS).as_posix()
             rows = record["notebooks"].setdefault(key, {})
@@ -66,17 +83,21 @@ def try_variant(
     return problems
 
 
-def store(record: dict[str, Any], machine: dict[str, list[str]]) -> list[str]:
-    """Write the record, then execute the page that shows it: it read the old one."""
-    told = record["variants"]  # those that were never run are not told of
+def choose(names: list[str], record: dict[str, Any]) -> list[Variant]:
+    """Return which variants can run here; say why the others cannot, and record it."""
+    tried, told = [], record["variants"]
+    for variant in VARIANTS:
+        if variant.name in names:
+            reason = why_not(variant, record["machine"]["loops"])
+            told[variant.name] = {
+                "what": variant.what,
+                "skipped": reason,
+                "folder": variant.folder,
+            }
+            print(f"{variant.name}: {reason or 'runs here'}", flush=True)
+            tried += [] if reason else [variant]
     record["variants"] = {v.name: told[v.name] for v in VARIANTS if v.name in told}
-    record |= {"date": datetime.now(tz=UTC).date().isoformat(), "machine": machine}
-    text = json.dumps(record, indent=1, ensure_ascii=False)
-    write_bytes(str(RECORD), f"{text}\n".encode())
-    _, page, problem = run(PAGE)
-    if not problem:
-        write_bytes(str(PAGE), page.encode())
-    return [problem] if problem else []
+    return tried
 
 
 def main() -> int:
@@ -86,30 +107,27 @@ def main() -> int:
     parser.add_argument("--variant", action="append", help="only this (repeat: these)")
     parser.add_argument("--list", action="store_true", help="say what can run here")
     arguments = parser.parse_args()
-    known = {variant.name: variant for variant in VARIANTS}
-    if unknown := set(arguments.variant or ()) - set(known):
-        parser.error(f"no variant {', '.join(sorted(unknown))}; there are {[*known]}")
+    known = [variant.name for variant in VARIANTS]
+    names = arguments.variant or known
+    if unknown := set(names) - set(known):
+        parser.error(f"no variant {', '.join(sorted(unknown))}; there are {known}")
     paths = [path.resolve() for path in arguments.notebooks] or notebooks()
     if missing := [str(path) for path in paths if path not in notebooks()]:
         parser.error(f"no notebook of the book: {', '.join(missing)}")
-    machine, problem = probe(Variant("native").environment([]))
+    record = load_record()
+    record["machine"], problem = probe(Variant("native").environment([]))
     if problem:
         parser.error(problem)
-    record, problems = load_record(), []
-    for variant in (known[key] for key in arguments.variant or known):
-        reason = why_not(variant, machine["loops"])
-        told = {"what": variant.what, "skipped": reason, "folder": variant.folder}
-        record["variants"][variant.name] = told
-        print(f"{variant.name}: {reason or 'runs here'}", flush=True)
-        if reason or arguments.list:
-            continue
-        start = time.perf_counter()
-        inside = [path for path in paths if variant.folder in path.parts]
-        some = inside if variant.folder else paths
-        problems += try_variant(variant, machine["loops"], some, record)
-        print(f"    {time.perf_counter() - start:.0f} s", flush=True)
-    if not arguments.list:
-        problems += store(record, machine)
+    tried = choose(names, record)
+    if arguments.list:
+        return 0
+    problems = try_all(tried, [path for path in paths if path != PAGE], record)
+    _, page, problem = run(PAGE)  # it shows the record, but not its own rows
+    if problem:
+        problems.append(problem)
+    else:
+        write_bytes(str(PAGE), page.encode())
+        problems += try_all(tried, [path for path in paths if path == PAGE], record)
     print(summary(record))
     for problem in problems:
         print(problem, file=sys.stderr)

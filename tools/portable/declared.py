@@ -43,7 +43,7 @@ def problems(path: Path, record: Mapping[str, Any], root: Path = CHAPTERS) -> li
     found = [
         f"not run under {name}: make portable NB={path}"
         for name in tried
-        if name not in runs and key.startswith(record["variants"][name]["folder"])
+        if name not in runs and not record["variants"][name]["folder"]
     ]
     declared = tolerances(path)
     for i, cell in enumerate(code_cells(path)):

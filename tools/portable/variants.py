@@ -68,7 +68,10 @@ class Variant:
             k: v for k, v in os.environ.items() if k not in (KERNELS, FEATURES, SEED)
         }
         env |= KERNEL_ENV | {"PYTHONPATH": str(ROOT)}
-        env |= {f"{library}_NUM_THREADS": str(self.threads) for library in THREADS}
+        if self.threads > 1:  # ranks of MPI set the first of these to 1 for themselves
+            env |= {"OMP_NUM_THREADS": str(self.threads)}
+            for library in THREADS[1:]:
+                env.pop(f"{library}_NUM_THREADS", None)
         env.pop("MPLBACKEND", None)
         if self.kernels:
             env[KERNELS] = self.kernels
