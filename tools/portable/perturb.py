@@ -73,6 +73,7 @@ class Arithmetic:
         if name in SUMS | PRODUCTS | {"@"}:
             own = getattr(function, "__self__", None)
             parts = [x for x in (own, *args) if type(x) is np.ndarray]
+            parts = parts or [np.asarray(x) for x in args[:1] if isinstance(x, list)]
             if parts and self._is_exact(name, parts, result):
                 return result
         return self._moved(result, kwargs.get("out"))
