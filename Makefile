@@ -94,7 +94,7 @@ timed-%:
 	printf '%s %5d s  %s\n' $$word $$SECONDS $* > .cache/checks/$*
 
 test: env ## run every check
-	$(call in_turn,html+lint+types+notebooks library nbval foreign site)
+	$(call in_turn,html+lint+types+notebooks library nbval+foreign site)
 
 check: env ## run the fast half: lint, types, library tests, notebook rules
 	$(call in_turn,lint+types+notebooks library)
@@ -115,10 +115,10 @@ notebooks: env
 nbval: env
 	@$(PYTEST) --nbval $$($(BIN)/python -m tools.notebooks) $(BESIDE)
 
-# The pages that derive and solve, on a processor that is not here: kernels and loops for SSE.
+# The pages of principles on a processor that is not here: kernels and loops for SSE.
 foreign: env
 	@if variables=$$($(BIN)/python -m tools.portable.foreign); then \
-	  env $$variables $(PYTEST) --nbval chapters/principles chapters/practice $(BESIDE); \
+	  env $$variables $(PYTEST) --nbval chapters/principles $(BESIDE:2=1); \
 	else echo "skipped: $$variables"; fi
 
 site: env

@@ -81,6 +81,8 @@ class Runner:
                 slot, job = free.pop(), queue.popleft()
                 if job.path:
                     (slot.tree / job.path).write_bytes(job.text)
+                    # Bytecode knows its file by size and second: this one has another.
+                    os.utime(slot.tree / job.path, (0, 0))
                 if not self.go_on(slot, job, None):
                     free.append(slot)
                     bar.update()
