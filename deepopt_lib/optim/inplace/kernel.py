@@ -10,7 +10,6 @@ import functools
 import importlib.util
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -124,4 +123,6 @@ def _folder() -> Path:
             return folder
     except OSError:
         pass
+    import tempfile  # and shutil with it: a tenth of the import of the package
+
     return Path(tempfile.mkdtemp(prefix="deepopt_lib-"))
