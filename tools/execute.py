@@ -58,6 +58,18 @@ def dump(notebook: Any) -> str:
     return str(nbformat.writes(notebook)).rstrip("\n") + "\n"
 
 
+def client(notebook: Any, path: Path, **options: Any) -> NotebookClient:
+    """Return what runs a notebook as all others run: in the folder of its file."""
+    return NotebookClient(
+        notebook,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(path.parent)}},
+        **options,
+    )
+
+
 def run(path: Path) -> tuple[float, str, str]:
     """Execute one notebook: its seconds, its new text, and what went wrong, if so."""
     prepare_environment()
@@ -68,17 +80,9 @@ def run(path: Path) -> tuple[float, str, str]:
         at = cell_index
 
     notebook = load(path)
-    client = NotebookClient(
-        notebook,
-        timeout=TIMEOUT,
-        kernel_name="python3",
-        record_timing=False,
-        coalesce_streams=True,
-        resources={"metadata": {"path": str(path.parent)}},
-        on_cell_start=remember,
-    )
+    executor = client(notebook, path, timeout=TIMEOUT, on_cell_start=remember)
     try:
-        client.execute(stderr=subprocess.DEVNULL)  # the kernel's own log
+        executor.execute(stderr=subprocess.DEVNULL)  # the kernel's own log
     except FAILURES as error:
         last = str(error).strip().splitlines()[-1]
         problem = f"{name(path)}, cell {at} (counted from 0): {last}"

@@ -15,10 +15,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from tools.notebooks import PICTURES
+
 Text = tuple[str, str]  # the kind (stdout, text/plain, ...) and what is written
 
 SANITIZE = Path(__file__).parents[1] / "tests" / "notebooks" / "sanitize.cfg"
-PICTURES = ("image/png", "image/jpeg")  # nbval does not compare them
 # No digits of a name (float32), of a version (1.2.3) or of an address (0x1f).
 NUMBER = re.compile(
     r"(?<![\w.])[-+−]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?"

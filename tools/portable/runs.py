@@ -12,9 +12,8 @@ import sys
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
 
-from tools.execute import load
+from tools.execute import client, load
 from tools.portable.hook import SEED
 from tools.printed import Text, texts
 
@@ -30,17 +29,10 @@ def run(path: Path) -> list[list[Text]]:
     notebook = load(path)
     if os.environ.get(SEED) is not None:
         notebook.cells.insert(0, nbformat.v4.new_code_cell(HOOK))
-    client = NotebookClient(
-        notebook,
-        timeout=TIMEOUT,
-        kernel_name="python3",
-        record_timing=False,
-        coalesce_streams=True,
-        startup_timeout=300,
-        allow_errors=True,
-        resources={"metadata": {"path": str(path.parent)}},
+    executor = client(
+        notebook, path, timeout=TIMEOUT, startup_timeout=300, allow_errors=True
     )
-    client.execute(stderr=subprocess.DEVNULL)
+    executor.execute(stderr=subprocess.DEVNULL)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     if os.environ.get(SEED) is not None:
         del code[0]
