@@ -71,6 +71,13 @@ def test_float32_stays_float32_and_moves_by_its_own_precision() -> None:
     np.testing.assert_allclose(moved, small @ small, rtol=3e-7)
 
 
+def test_products_of_fractions_have_twice_their_digits() -> None:
+    """Sums of thousandths are exact in float32, sums of their products are not."""
+    grid = (np.rint(A * 1024) / 1024).astype(np.float32)
+    assert np.array_equal(perturbed("G.sum(axis=0)", G=grid), grid.sum(axis=0))
+    assert np.any(perturbed("G @ G", G=grid) != grid @ grid)
+
+
 def test_the_signs_of_singular_vectors_are_drawn_and_the_product_stays() -> None:
     U, s, Vt = perturbed("np.linalg.svd(A)", A=A)
     plain = np.linalg.svd(A)
