@@ -11,7 +11,7 @@ import ast
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +34,26 @@ def name(path: Path) -> str:
     return os.path.relpath(path, ROOT)
 
 
+def code_cells(path: Path) -> list[dict[str, Any]]:
+    """Return the cells of code of a notebook, as they are stored."""
+    cells = json.loads(path.read_text(encoding="utf8"))["cells"]
+    return [cell for cell in cells if cell["cell_type"] == "code"]
+
+
+def is_exempt(cell: Mapping[str, Any]) -> bool:
+    """Say whether a cell times something, so that its output is not compared."""
+    return "nbval-ignore-output" in cell["metadata"].get("tags", [])
+
+
 def describe(path: Path) -> dict[str, Any]:
     """Count a notebook's cells: all, compared, those with numbers, and the exempt."""
     cells = json.loads(path.read_text(encoding="utf8"))["cells"]
     title = "".join(cells[0]["source"]).partition("\n")[0].lstrip("# ")
-    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    code = code_cells(path)
     exempt = [
         {"cell": i, "asserts": asserts("".join(cell["source"]))}
         for i, cell in enumerate(code)
-        if "nbval-ignore-output" in cell["metadata"].get("tags", [])
+        if is_exempt(cell)
     ]
     left_out = {found["cell"] for found in exempt}
     compared = [

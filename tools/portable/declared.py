@@ -12,8 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tools.notebooks import CHAPTERS
-from tools.portable.record import code_cells, is_exempt
+from tools.notebooks import CHAPTERS, code_cells, is_exempt
 from tools.printed import numbers, texts, value
 from tools.tolerance import tolerance
 

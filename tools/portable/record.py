@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tools.notebooks import CHAPTERS
+from tools.notebooks import CHAPTERS, code_cells, is_exempt
 from tools.printed import Text, difference, texts
 
 RECORD = CHAPTERS / "appendix" / "portability.json"
@@ -20,17 +20,6 @@ def load_record() -> dict[str, Any]:
         return {"variants": {}, "notebooks": {}}
     record: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf8"))
     return record
-
-
-def code_cells(path: Path) -> list[dict[str, Any]]:
-    """Return the cells of code of a notebook, as they are stored."""
-    cells = json.loads(path.read_text(encoding="utf8"))["cells"]
-    return [cell for cell in cells if cell["cell_type"] == "code"]
-
-
-def is_exempt(cell: Mapping[str, Any]) -> bool:
-    """Say whether a cell times something, so that its output is not compared."""
-    return "nbval-ignore-output" in cell["metadata"].get("tags", [])
 
 
 def compared(path: Path) -> list[int]:
