@@ -1,10 +1,18 @@
 """Differentially private training: clipped, noisy gradients, and their price.
 
 `clipped_sum` bounds what one sample can do to the gradient, `privatize` adds the noise,
-and the accountant turns noise, sampling rate and steps into an (epsilon, delta).
+and two accountants turn noise, sampling rate and steps into an (epsilon, delta):
+`epsilon` by Renyi divergences, `tight_epsilon` by the distribution of the loss.
 """
 
-from deepopt_lib.privacy.accountant import ORDERS, epsilon, noise_for, rdp
+from deepopt_lib.privacy.accountant import (
+    ORDERS,
+    best_order,
+    epsilon,
+    noise_for,
+    rdp,
+    to_epsilon,
+)
 from deepopt_lib.privacy.clipping import (
     clip_factors,
     clipped_sum,
@@ -12,9 +20,11 @@ from deepopt_lib.privacy.clipping import (
     poisson,
     privatize,
 )
+from deepopt_lib.privacy.loss_distribution import tight_epsilon
 
 __all__ = [
     "ORDERS",
+    "best_order",
     "clip_factors",
     "clipped_sum",
     "epsilon",
@@ -23,4 +33,6 @@ __all__ = [
     "poisson",
     "privatize",
     "rdp",
+    "tight_epsilon",
+    "to_epsilon",
 ]

@@ -1,4 +1,4 @@
-"""DP-SGD against its definition, and the accountant against truth from both sides."""
+"""DP-SGD against its definition."""
 
 import math
 import re
@@ -7,23 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.integrate import quad
-from scipy.optimize import brentq
-from scipy.stats import norm
 
 from deepopt_lib.autodiff import cross_entropy, tanh, value_and_grad
 from deepopt_lib.core import Params, global_norm
 from deepopt_lib.nn import init_mlp, mlp
 from deepopt_lib.privacy import (
-    ORDERS,
     clip_factors,
     clipped_sum,
-    epsilon,
     mlp_clipped_sum,
-    noise_for,
     poisson,
     privatize,
-    rdp,
 )
 
 RNG = np.random.default_rng(0)
@@ -144,127 +137,9 @@ def test_poisson_sizes_are_binomial() -> None:
     assert (np.diff(drawn) > 0).all()
 
 
-def divergence(q: float, noise: float, alpha: int) -> float:
-    """Renyi divergence of the mixture from the plain Gaussian, by integration."""
-
-    def integrand(z: float) -> float:
-        ratio = 1 - q + q * math.exp((2 * z - 1) / (2 * noise**2))
-        return float(norm.pdf(z, scale=noise)) * ratio**alpha
-
-    total = quad(integrand, -40 * noise, alpha + 40 * noise, limit=500, epsabs=0)[0]
-    return math.log(total) / (alpha - 1)
-
-
-@pytest.mark.parametrize("q", [0.01, 0.2, 0.9, 1.0])
-@pytest.mark.parametrize("noise", [0.8, 1.5, 4.0])
-@pytest.mark.parametrize("alpha", [2, 3, 7])
-def test_the_divergence_is_the_integral(q: float, noise: float, alpha: int) -> None:
-    assert rdp(q, noise, alpha) == pytest.approx(divergence(q, noise, alpha), rel=1e-6)
-
-
-@pytest.mark.parametrize("alpha", [2, 5, 64, 1024])
-def test_the_divergence_without_sampling(alpha: int) -> None:
-    assert rdp(1, 1.7, alpha) == pytest.approx(alpha / (2 * 1.7**2))
-    assert rdp(1 - 1e-12, 1.7, alpha) == pytest.approx(rdp(1, 1.7, alpha), rel=1e-6)
-
-
-def exact(noise: float, delta: float) -> float:
-    """Epsilon of the Gaussian mechanism of sensitivity 1 (Balle and Wang 2018)."""
-
-    def excess(e: float) -> float:
-        far = norm.logcdf(-1 / (2 * noise) - e * noise)
-        return float(norm.cdf(1 / (2 * noise) - e * noise) - np.exp(e + far)) - delta
-
-    return float(brentq(excess, 0, 500))
-
-
-@pytest.mark.parametrize("delta", [1e-3, 1e-5, 1e-8])
-@pytest.mark.parametrize("noise", [0.7, 2.0, 10.0, 40.0])
-@pytest.mark.parametrize("steps", [1, 100])
-def test_never_below_the_exact_value(delta: float, noise: float, steps: int) -> None:
-    """Steps without sampling are one step with the noise over the root of their number.
-
-    And not far above it either: a bound of infinity would be sound, too.
-    """
-    truth = exact(noise / math.sqrt(steps), delta)
-    assert truth <= epsilon(1, noise, steps, delta) < 2 * truth + 0.05
-
-
-@pytest.mark.parametrize("q", [0.01, 0.1])
-def test_never_below_what_one_step_with_sampling_spends(q: float) -> None:
-    """For one step the exact value is known: delta is an integral in one dimension."""
-    noise, delta = 1.0, 1e-5
-    claimed = epsilon(q, noise, 1, delta)
-
-    def lost(e: float, sign: int) -> float:
-        def f(z: float) -> float:
-            p = norm.pdf(z, scale=noise)
-            mixed = (1 - q) * p + q * norm.pdf(z, loc=1, scale=noise)
-            a, b = (mixed, p) if sign > 0 else (p, mixed)
-            return max(a - math.exp(e) * b, 0)
-
-        return float(quad(f, -15, 15, limit=1000, points=[0, 1, 3, 5])[0])
-
-    assert max(lost(claimed, 1), lost(claimed, -1)) <= delta
-    assert lost(claimed / 8, 1) > delta
-
-
-def test_more_noise_less_sampling_fewer_steps_spend_less() -> None:
-    by_noise = [epsilon(0.05, s, 300, 1e-5) for s in (0.6, 0.8, 1.0, 2.0, 5.0)]
-    by_rate = [epsilon(q, 1.0, 300, 1e-5) for q in (0.001, 0.01, 0.1, 0.5, 1)]
-    by_steps = [epsilon(0.05, 1.0, t, 1e-5) for t in (1, 10, 100, 1000)]
-    by_delta = [epsilon(0.05, 1.0, 300, d) for d in (1e-2, 1e-4, 1e-6, 1e-9)]
-    assert by_noise == sorted(by_noise, reverse=True)
-    assert by_rate == sorted(by_rate)
-    assert by_steps == sorted(by_steps)
-    assert by_delta == sorted(by_delta)
-    for found in (by_noise, by_rate, by_steps, by_delta):
-        assert len(set(found)) == len(found)
-
-
-def test_steps_add_up() -> None:
-    spent = [500 * rdp(0.02, 1.1, a) + math.log(1e5) / (a - 1) for a in ORDERS]
-    assert epsilon(0.02, 1.1, 500, 1e-5) == pytest.approx(min(spent))
-
-
-@pytest.mark.parametrize("alpha", [*range(2, 65), 80, 96, 128, 192, 256, 512, 1024])
-def test_every_order_is_the_best_for_some_noise(alpha: int) -> None:
-    """Without sampling, a/(2 s**2) + log(1/delta)/(a - 1) is least at a known a."""
-    delta = 1e-5
-    noise = (alpha - 1) / math.sqrt(2 * math.log(1 / delta))
-    expected = alpha / (2 * noise**2) + math.log(1 / delta) / (alpha - 1)
-    assert epsilon(1, noise, 1, delta) == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.parametrize("target", [0.1, 1.0, 8.0, 100.0])
-def test_the_noise_is_enough_and_hardly_more(target: float) -> None:
-    noise = noise_for(target, 0.06, 200, 1e-5)
-    assert epsilon(0.06, noise, 200, 1e-5) <= target
-    assert epsilon(0.06, noise * (1 - 1e-5), 200, 1e-5) > target
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: epsilon(0, 1.0, 1, 1e-5), "q must be in (0, 1], got 0"),
-        (lambda: epsilon(1.5, 1.0, 1, 1e-5), "q must be in (0, 1], got 1.5"),
-        (lambda: epsilon(math.nan, 1.0, 1, 1e-5), "q must be in (0, 1], got nan"),
-        (lambda: epsilon(0.1, 0.0, 1, 1e-5), "noise must be in (0, inf), got"),
-        (lambda: epsilon(0.1, -1, 1, 1e-5), "noise must be in (0, inf), got"),
-        (lambda: epsilon(0.1, 1.0, 0, 1e-5), "steps must be an int >= 1, got 0"),
-        (lambda: epsilon(0.1, 1.0, 2.0, 1e-5), "steps must be an int >= 1, got 2.0"),  # type: ignore[arg-type]
-        (lambda: epsilon(0.1, 1.0, 1, 0.0), "delta must be in (0, 1), got 0.0"),
-        (lambda: epsilon(0.1, 1.0, 1, 1), "delta must be in (0, 1), got 1"),
-        (lambda: noise_for(0.0, 0.1, 1, 1e-5), "target must be in (0, inf), got"),
-        (lambda: noise_for(-2.0, 0.1, 1, 1e-5), "target must be in (0, inf), got"),
-        (lambda: noise_for(0.01, 0.1, 1, 1e-5), "target must be > 0.0113 for delta"),
-        (
-            lambda: noise_for(math.log(1e5) / 1023 * (1 + 1e-7), 0.1, 10**6, 1e-5),
-            "target must be > 0.0113 for delta",
-        ),
-        (lambda: noise_for(1.0, 0.0, 1, 1e-5), "q must be in (0, 1], got 0.0"),
-        (lambda: rdp(0.1, 1.0, 1), "alpha must be an int >= 2, got 1"),
-        (lambda: rdp(0.1, 1.0, 2.5), "alpha must be an int >= 2, got 2.5"),  # type: ignore[arg-type]
         (lambda: poisson(0, 0.1, RNG), "n must be an int >= 1, got 0"),
         (lambda: poisson(5, 0.0, RNG), "q must be in (0, 1], got 0.0"),
         (lambda: clip_factors(np.ones(2), 0.0), "clip must be in (0, inf), got 0.0"),
