@@ -6,7 +6,7 @@ which state; `fit` is the loop of `deepopt_lib.training` under it. The cost mode
 predicts what a message takes. ``python -m deepopt_lib.parallel`` is the command.
 """
 
-from deepopt_lib.parallel.cost_model import Link, ring_time, tree_time
+from deepopt_lib.parallel.cost_model import Link, halving_time, ring_time
 from deepopt_lib.parallel.errors import SharedError
 from deepopt_lib.parallel.exchange import (
     AllReduce,
@@ -54,10 +54,10 @@ __all__ = [
     "command",
     "encode_with_feedback",
     "fit",
+    "halving_time",
     "launch",
     "report",
     "ring_all_reduce",
     "ring_time",
-    "tree_time",
     "world",
 ]

@@ -131,10 +131,11 @@ def _fit(
     seed: int,
 ) -> Run:
     network = {"mlp": nn.mlp, "conv": nn.conv_net}[options.model]
-    x, x_test = split.x_train.astype(options.dtype), split.x_test.astype(options.dtype)
+    inputs = [a.astype(options.dtype) for a in split[::2]]
     if options.model == "conv":
-        side = round(x.shape[1] ** 0.5)
-        x, x_test = (a.reshape(-1, side, side, 1) for a in (x, x_test))
+        side = round(inputs[0].shape[1] ** 0.5)
+        inputs = [a.reshape(-1, side, side, 1) for a in inputs]
+    x, x_val, x_test = inputs
 
     def start() -> Params:
         rng = np.random.default_rng(seed)
@@ -149,8 +150,11 @@ def _fit(
         return autodiff.cross_entropy(network(params, x), y)
 
     def evaluate(params: Params) -> dict[str, float]:
-        found = nn.accuracy(network(params, x_test), split.y_test)
-        return {"accuracy": float(found)}
+        found = {"accuracy": float(nn.accuracy(network(params, x_test), split.y_test))}
+        if len(x_val):
+            score = nn.accuracy(network(params, x_val), split.y_val)
+            found["validation"] = float(score)
+        return found
 
     return fit(
         loss,
@@ -172,7 +176,7 @@ def _report(run: Run, ranks: Ranks, seed: int, seconds: float) -> dict[str, Any]
     held = ranks.all_gather_texts(str(nbytes(run.state.optimizer.rules)))
     return {
         "seed": seed,
-        "accuracy": run.metric("accuracy").tolist(),
+        **{k: run.metric(k).tolist() for k in run.metrics[0]},
         "loss": run.loss,
         "sent": ranks.sent,
         "state_bytes": [int(text) for text in held],

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from deepopt_lib.core.checks import check_int, check_number
 from deepopt_lib.core.types import Array
 
-__all__ = ["Link", "ring_time", "tree_time"]
+__all__ = ["Link", "halving_time", "ring_time"]
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def ring_time(link: Link, nbytes: ArrayLike, n: int) -> Array:
     return np.asarray(2 * (n - 1) * link(np.asarray(nbytes) / n))
 
 
-def tree_time(link: Link, nbytes: ArrayLike, n: int) -> Array:
+def halving_time(link: Link, nbytes: ArrayLike, n: int) -> Array:
     """Return the seconds of halving and doubling: ``2*log2(N)`` messages.
 
     Thakur, Rabenseifner, Gropp (2005): messages of nbytes/2, nbytes/4, ... nbytes/N and

@@ -306,8 +306,10 @@ def test_what_the_command_trains(monkeypatch: Any) -> None:
     assert (y == split.y_train).all()
     assert options.pop("rng").random() == np.random.default_rng(1003).random()
     found = options.pop("evaluate")(params)
-    logits = nn.mlp(params, split.x_test)
-    assert found == {"accuracy": nn.accuracy(logits, split.y_test)}
+    assert found == {
+        "accuracy": nn.accuracy(nn.mlp(params, split.x_test), split.y_test),
+        "validation": nn.accuracy(nn.mlp(params, split.x_val), split.y_val),
+    }
     assert options.pop("ranks").size == 1
     assert options == {"epochs": 7, "batch_size": 9, "checkpoint": "c", "every": 11}
     assert float(loss(params, x[:5], y[:5])) == pytest.approx(2.3, abs=0.5)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deepopt_lib.parallel import Link, ring_time, tree_time
+from deepopt_lib.parallel import Link, halving_time, ring_time
 
 SIZES = np.array([1.0, 1e3, 1e6, 1e9])
 
@@ -20,7 +20,7 @@ def test_one_line_gives_the_textbook_formulas(n: int) -> None:
     np.testing.assert_allclose(ring_time(link, SIZES, n), ring, rtol=1e-12)
     rounds = math.ceil(math.log2(n))
     tree = 2 * rounds * a + 2 * (1 - 2.0**-rounds) * b * SIZES
-    np.testing.assert_allclose(tree_time(link, SIZES, n), tree, rtol=1e-9)
+    np.testing.assert_allclose(halving_time(link, SIZES, n), tree, rtol=1e-9)
 
 
 def test_a_link_is_straight_between_its_sizes_and_beyond() -> None:
@@ -46,7 +46,7 @@ def test_a_link_is_straight_between_its_sizes_and_beyond() -> None:
             "n must be an int >= 1, got 0",
         ),
         (
-            lambda: tree_time(Link.line(1.0, 1.0), 1.0, 2.5),  # type: ignore[arg-type]
+            lambda: halving_time(Link.line(1.0, 1.0), 1.0, 2.5),  # type: ignore[arg-type]
             "n must be an int >= 1, got 2.5",
         ),
     ],
