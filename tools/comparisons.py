@@ -2,8 +2,9 @@
 
     python -m tools.comparisons  count, page by page
 
-A cell compares if it asserts that one computed quantity is below another, or judges a
-paper. Either it rests on a `trials` object, or its metadata say why it need not:
+A cell compares if it asserts that one computed quantity is below another, or asks
+`trials` for a difference. Each such assertion either names what came out of a `trials`
+object, or the cell's metadata say why it need not:
 
     {"comparison": "exact"}         an identity, a theorem, a count: nothing to tune
     {"comparison": "time"}          a duration, asserted where the machine is quiet
@@ -33,26 +34,34 @@ class Cell(NamedTuple):
 
     number: int
     how: str  # "protocol", one of KINDS, or "" if nothing says so
-    asserts: list[str]
+    asserts: list[str]  # that order two quantities without the protocol
 
 
-def compares(tree: ast.AST) -> Iterator[str]:
+def compares(tree: ast.AST) -> Iterator[ast.expr]:
     """Yield the asserted conditions that order two quantities, neither a literal."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Assert) and any(map(_orders, ast.walk(node.test))):
-            yield ast.unparse(node.test)
+            yield node.test
 
 
-def protocol(tree: ast.AST, known: set[str]) -> bool:
-    """Tell whether the code rests on a comparison; learn the names of its results."""
+def learn(tree: ast.AST, known: set[str]) -> bool:
+    """Add the names of results of `trials` to those known; tell if there are any."""
     found = False
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and _reports(node.value, known):
-            names = [n for t in node.targets for n in ast.walk(t)]
-            known.update(n.id for n in names if isinstance(n, ast.Name))
-            found = True
-        found |= isinstance(node, ast.Name) and node.id in known
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if rests(node.value, known):
+                names = [n for t in targets for n in ast.walk(t)]
+                known.update(n.id for n in names if isinstance(n, ast.Name))
+        found |= _asks(node)
     return found
+
+
+def rests(node: ast.AST, known: set[str]) -> bool:
+    """Tell whether an expression names a result, or asks for one."""
+    return any(
+        _asks(n) or (isinstance(n, ast.Name) and n.id in known) for n in ast.walk(node)
+    )
 
 
 def cells(path: Path) -> list[Cell]:
@@ -60,12 +69,13 @@ def cells(path: Path) -> list[Cell]:
     found, known = [], set[str]()
     for i, cell in enumerate(code_cells(path)):
         tree = ast.parse("".join(cell["source"]))
-        fair, conditions = protocol(tree, known), list(compares(tree))
+        asked, conditions = learn(tree, known), list(compares(tree))
+        bare = [ast.unparse(c) for c in conditions if not rests(c, known)]
         how = cell["metadata"].get("comparison", "")
-        if fair:
-            found.append(Cell(i, "protocol", conditions))
-        elif conditions or how:
-            found.append(Cell(i, how, conditions))
+        if bare or how:
+            found.append(Cell(i, how, bare))
+        elif asked or conditions:
+            found.append(Cell(i, "protocol", []))
     return found
 
 
@@ -105,17 +115,13 @@ def _literal(node: ast.AST) -> bool:
     )
 
 
-def _reports(node: ast.AST, known: set[str]) -> bool:
-    """Tell whether a value comes from a comparison."""
-    for n in ast.walk(node):
-        if isinstance(n, ast.Name) and n.id in known:
-            return True
-        if isinstance(n, ast.Attribute) and n.attr in REPORTS:
-            return True
-        if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute):
-            owner = ast.unparse(n.func.value)
-            if owner.endswith("trials") and n.func.attr in {*JUDGES, "Comparison"}:
-                return True
+def _asks(node: ast.AST) -> bool:
+    """Tell whether a node asks `trials` for a result."""
+    if isinstance(node, ast.Attribute) and node.attr in REPORTS:
+        return True
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        owner = ast.unparse(node.func.value)
+        return owner.endswith("trials") and node.func.attr in {*JUDGES, "Comparison"}
     return False
 
 

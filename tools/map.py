@@ -19,7 +19,7 @@ from tools.notebooks import CHAPTERS
 
 INDEX = CHAPTERS / "index.md"
 BEGIN, END = "<!-- map: begin -->\n", "<!-- map: end -->\n"
-COSTS = ("steps", "FLOPs", "bytes", "state", "messages")
+COSTS = ("steps", "FLOPs", "time", "bytes", "activations", "state", "messages")
 # Technique, then for each cost that it attacks: the chapter that measured the gain, and
 # how to say it, where {a} is what the chapter has glued as a, {a/b} a ratio of two.
 MAP = {
@@ -47,13 +47,16 @@ MAP = {
             "**{ada_steps}** instead of > 300, ill-scaled",
         ),
     },
+    "Gradient accumulation": {
+        "activations": ("background", "**{bg_accumulated}×** less at the peak"),
+    },
     "Compiled loops": {
-        "bytes": ("performance", "**{perf_pure/perf_fused}×** faster step"),
+        "time": ("performance", "**{perf_pure/perf_fused}×** less a step"),
     },
     "Sparse weights": {
-        "FLOPs": (
+        "time": (
             "principles/sparse_matrices",
-            "**{at_95}** of the time at 95 % zeros",
+            "**{at_95}** of the dense at 95 % zeros",
         ),
         "bytes": (
             "practice/sparse_matrices",
