@@ -125,7 +125,9 @@ def sigmoid(a: Any) -> Result:
 @primitive
 def relu(a: Any) -> Result:
     """Compute ``max(a, 0)``; the derivative at 0 is taken as 0."""
-    out = np.maximum(a, 0)
+    a = np.asanyarray(a)
+    zeros = np.zeros(a.shape[-1:], a.dtype)  # a row of them is faster than one
+    out = np.maximum(a, zeros)
     return out, (lambda d: d * (out > 0),)
 
 

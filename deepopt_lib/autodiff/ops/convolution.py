@@ -105,18 +105,23 @@ def conv_layer(x: Any, W: Any, b: Any, *, pad: int = 0, pool: int = 2) -> Result
     def pull_linear(d: Any) -> Any:
         return d * (out > 0)  # (n, h/pool, w/pool, c_out)
 
+    def pull_places(d: Any) -> Any:
+        """Return the cotangent before the maximum, by place: (places, *out.shape)."""
+        dz = np.empty(beats.shape, d.dtype)
+        to_first_max(pull_linear(d), beats, dz)
+        return dz
+
     @Shared
     def pull_both(d: Any) -> tuple[Any, Any]:
         bordered, inside = add_border(full, W, pad, d.dtype)
-        parts = [inside[:, i::pool, j::pool] for i in range(pool) for j in range(pool)]
-        to_first_max(pull_linear(d), beats, parts)
+        for i, part in enumerate(pull_places(d)):
+            inside[:, i // pool :: pool, i % pool :: pool] = part
         return _pull_both(bordered, x, W)
 
     def pull_kernels(d: Any) -> Any:
         if pull_both.knows(d):
             return pull_both(d)[1]
-        dz = np.empty(beats.shape, d.dtype)
-        to_first_max(pull_linear(d), beats, dz)
+        dz = pull_places(d)
         dW = np.zeros(kernels.shape, np.result_type(padded, dz))
         for images, patches in blocks():
             columns = patches.T.reshape(len(dW), places, -1)

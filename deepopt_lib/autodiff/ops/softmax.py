@@ -52,15 +52,26 @@ def cross_entropy(logits: Any, labels: Any) -> Result:
     labels = check_indices("labels", labels, logits.shape[1])
     logits = at_least_float32(logits)
     n = len(labels) or 1
-    rows = np.arange(len(labels))
-    shifted = logits - np.maximum.reduce(logits, axis=1, keepdims=True)
+    shifted = np.subtract(logits, _largest(logits), order="C")
+    at = np.arange(len(labels)) * shifted.shape[1] + labels.astype(np.intp)  # flat
     e = np.exp(shifted)
     total = np.add.reduce(e, axis=1, keepdims=True)
-    losses = np.log(total[:, 0]) - shifted[rows, labels]
+    losses = np.log(total[:, 0]) - shifted.reshape(-1)[at]
 
     def pull(d: Any) -> Any:
         p = e / total
-        p[rows, labels] -= 1
+        p.reshape(-1)[at] -= 1
         return p * (d / n)
 
     return np.add.reduce(losses) / n, (pull, None)
+
+
+def _largest(a: Any) -> Any:
+    """Return the largest entry of each row of a (rows, n), as (rows, 1).
+
+    NumPy takes rows one by one, and columns with whole vectors: of short rows it pays
+    to make columns first.
+    """
+    if a.shape[1] <= 32:
+        a = a.copy("F")
+    return np.maximum.reduce(a, axis=1, keepdims=True)

@@ -399,6 +399,24 @@ def test_the_derivative_of_relu_at_zero_is_zero() -> None:
     np.testing.assert_array_equal(grads["x"], np.zeros(3))
 
 
+@pytest.mark.parametrize("classes", [3, 40])  # short rows take another way
+def test_cross_entropy_does_not_see_how_logits_and_labels_are_stored(
+    classes: int,
+) -> None:
+    rng = np.random.default_rng(0)
+    logits, labels = rng.standard_normal((6, classes)), rng.integers(0, 3, 6)
+    run = autodiff.value_and_grad(lambda p, y: autodiff.cross_entropy(p["a"], y))
+    value, grads = run({"a": logits}, labels)
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert np.isclose(value, -np.mean(np.log(p[range(6), labels])))
+    assert np.allclose(grads["a"], (p - np.eye(classes)[labels]) / 6)
+    for other in (np.asfortranarray(logits), np.repeat(logits, 2, axis=0)[::2]):
+        for kind in (np.uint8, np.uint64, np.int32):
+            again, same = run({"a": other}, labels.astype(kind))
+            assert again == value
+            assert np.array_equal(same["a"], grads["a"])
+
+
 def test_cross_entropys_gradient_is_softmax_minus_onehot() -> None:
     z = numbers(5, 3)
     p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)

@@ -3,6 +3,7 @@
 import ast
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -406,3 +407,20 @@ def test_products_of_floats_go_through_one_function() -> None:
         for product in plain(ast.parse(path.read_text("utf-8")))
     }
     assert found == set(PLAIN)
+
+
+def test_each_thread_watches_its_own_products() -> None:
+    large = np.full((2, 2), 1e30, np.float32)
+
+    def overflows(_: int) -> bool:
+        with np.errstate(over="raise"):
+            try:
+                matmul(large, large)
+            except FloatingPointError:
+                return True
+        return False
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(overflows, range(64)))
+    with np.errstate(all="raise"):  # nothing is left of the products before
+        assert np.array_equal(matmul(np.eye(2), np.eye(2)), np.eye(2))
