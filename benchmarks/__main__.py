@@ -65,6 +65,8 @@ def main() -> None:
     for name, measure in measures.items():
         print(f"-- {name}", flush=True)
         results[name] = measure()
+    results["parts"] = networks.parts(results["networks"])
+    results["compiler"] = networks.compiler()  # without one nothing was compiled
     out = out or RESULTS
     write_bytes(str(out), (json.dumps(results, indent=1) + "\n").encode())
     print(f"written to {out}")
