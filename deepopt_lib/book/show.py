@@ -14,10 +14,10 @@ from typing import Any
 from IPython.display import Markdown
 
 from deepopt_lib.core.checks import check_int
+from deepopt_lib.trials.verdicts import Claim, Verdict
 
-__all__ = ["paper_here", "source", "stored", "table"]
+__all__ = ["paper_here", "reproduction", "source", "stored", "table"]
 
-VERDICTS = ("reproduced", "partly", "not at this scale")
 GLUED = "application/papermill.record/text/plain"  # where glue keeps a value's repr
 
 
@@ -57,24 +57,44 @@ def table(
     return _markdown("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
 
 
-def paper_here(rows: Sequence[tuple[str, str, str, str]]) -> Markdown:
-    """Show what a paper reports beside what this page measured.
-
-    Each row is (claim, paper, here, verdict); the verdict is "reproduced", "partly" or
-    "not at this scale".
+def paper_here(rows: Sequence[Claim]) -> Markdown:
+    """Show what a paper reports beside what this page measured, and the verdict.
 
     Raises
     ------
     ValueError
-        If a verdict is none of the three.
+        If a verdict is no `trials.Verdict`: it follows from a rule, nobody types it.
     """
     for claim, _, _, verdict in rows:
-        if verdict not in VERDICTS:
-            raise ValueError(
-                f"{claim!r}: verdict must be in {VERDICTS}, got {verdict!r}"
-            )
+        if not isinstance(verdict, Verdict):
+            raise ValueError(f"{claim!r}: verdict must be computed, got {verdict!r}")
     shown = [(*row[:3], f"*{row[3]}*") for row in rows]
     return table(("claim", "paper", "here", "verdict"), shown)
+
+
+def reproduction(name: str) -> Markdown:
+    """Show what an experiment of ``make reproduce`` found beside what its paper says.
+
+    ``reproductions/<name>.json`` beside the folder ``chapters`` has the claims, judged
+    by `trials` when its last run was done, the seeds and the seconds.
+
+    Raises
+    ------
+    ValueError
+        If there is no such experiment, or not all of it has been run.
+    """
+    path = _chapters().parent / "reproductions" / f"{name}.json"
+    found = json.loads(path.read_text(encoding="utf8")) if path.is_file() else {}
+    if not found.get("claims"):
+        raise ValueError(f"{name!r} was not run to its end: make reproduce RUN={name}")
+    seeds = {key.rpartition("/")[2] for key in found["runs"]}
+    minutes = sum(run["seconds"] for run in found["runs"].values()) / 60
+    rows = [[*claim[:3], f"*{claim[3]}*"] for claim in found["claims"]]
+    shown = table(("at the paper's scale", "paper", "here", "verdict"), rows).data
+    return _markdown(
+        f"{shown}\n\n{len(seeds)} seeds, {minutes:.0f} minutes of one core; "
+        f"`make reproduce RUN={name}` runs it again."
+    )
 
 
 def stored(chapter: str, *names: str) -> dict[str, Any]:
@@ -89,10 +109,7 @@ def stored(chapter: str, *names: str) -> dict[str, Any]:
     ValueError
         If the folder, the notebook or a name is missing.
     """
-    here = Path.cwd()
-    root = next((p for p in (here, *here.parents) if p.name == "chapters"), None)
-    if root is None:
-        raise ValueError(f"no folder 'chapters' at or above {here}")
+    root = _chapters()
     path = root / f"{chapter.removesuffix('.ipynb')}.ipynb"
     if not path.is_file():
         raise ValueError(f"there is no notebook {chapter!r} in {root}")
@@ -105,6 +122,15 @@ def stored(chapter: str, *names: str) -> dict[str, Any]:
     if missing := [name for name in names if name not in values]:
         raise ValueError(f"{chapter!r} glues no {missing}, only {sorted(values)}")
     return {name: values[name] for name in names or values}
+
+
+def _chapters() -> Path:
+    """Return the folder of the pages, which the working directory is or lies in."""
+    here = Path.cwd()
+    root = next((p for p in (here, *here.parents) if p.name == "chapters"), None)
+    if root is None:
+        raise ValueError(f"no folder 'chapters' at or above {here}")
+    return root
 
 
 def _value(text: str) -> Any:

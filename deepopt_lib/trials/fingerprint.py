@@ -8,6 +8,7 @@ import dis
 import functools
 import hashlib
 import inspect
+import sysconfig
 import textwrap
 import types
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ import numpy as np
 __all__ = ["digest"]
 
 LIBRARY = __name__.split(".", maxsplit=1)[0]
+HERE = __name__.rpartition(".")[0]  # compares runs and has no part in them
+INSTALLED = tuple(sysconfig.get_paths()[k] for k in ("stdlib", "purelib", "platlib"))
 PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...))
 IGNORED = {"ctx", "kind", "type_comment", "type_params", "returns", "annotation"}
 
@@ -29,8 +32,8 @@ def digest(*things: Any) -> str:
 
     A function of a notebook counts by its syntax tree, without comments, docstrings and
     annotations, and by all that it names: other functions, numbers, arrays. What comes
-    from this library counts by its module and all modules that this one imports. Other
-    packages count by name, not by version.
+    from this library counts by its module and all modules that this one imports, but
+    for `trials` itself. Other packages count by name, not by version.
 
     Raises
     ------
@@ -59,10 +62,12 @@ def _parts(thing: Any, seen: dict[int, Any]) -> Iterator[bytes]:
         yield hashlib.sha256(array.tobytes()).digest()
     elif isinstance(thing, types.ModuleType):
         yield f"module {thing.__name__}".encode()
+    elif hasattr(thing, "__wrapped__"):  # a cache, or another decorator
+        yield from _parts([type(thing).__name__, thing.__wrapped__], seen)
     elif _is_library(thing):
         yield f"{thing.__qualname__} {_closure(thing.__module__)}".encode()
         yield from _parts(_enclosed(thing), seen)
-    elif isinstance(thing, types.FunctionType):
+    elif isinstance(thing, types.FunctionType) and not _is_installed(thing):
         if thing.__name__ == "<lambda>":
             raise TypeError("a run must not depend on a lambda: give it a name by def")
         yield _tree(inspect.getsource(thing)).encode()
@@ -109,6 +114,11 @@ def _is_library(thing: Any) -> bool:
 
 def _is_ours(module: str) -> bool:
     return module.split(".")[0] == LIBRARY
+
+
+def _is_installed(function: types.FunctionType) -> bool:
+    """Tell whether a function belongs to another package, which counts by name."""
+    return function.__code__.co_filename.startswith(INSTALLED)
 
 
 def _enclosed(thing: Any) -> list[Any]:
@@ -168,7 +178,7 @@ def _is_note(node: Any) -> bool:
 def _closure(module: str) -> str:
     """Return the fingerprint of a module of the library and of all that it imports."""
     known: dict[str, str] = {}
-    todo = [module]
+    todo = [] if module.startswith(HERE) else [module]
     while todo:
         name = todo.pop()
         spec = find_spec(name)
@@ -178,7 +188,7 @@ def _closure(module: str) -> str:
         known[name] = _dump(tree)
         for node in ast.walk(tree):
             source = node.module if isinstance(node, ast.ImportFrom) else None
-            if source and _is_ours(source):
+            if source and _is_ours(source) and not source.startswith(HERE):
                 todo.append(source)
     text = "\n".join(f"{name} {known[name]}" for name in sorted(known))
     return hashlib.sha256(text.encode()).hexdigest()

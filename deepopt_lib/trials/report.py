@@ -47,8 +47,8 @@ class Report:
         return self.scale * float(self.scores[name].mean(axis=1).std(ddof=1))
 
     def note(self, name: str, what: str) -> float:
-        """Return the mean over seeds of a number that the runs noted."""
-        return float(np.mean([notes[what] for notes in self.notes[name]]))
+        """Return the mean of a number over the runs that noted it."""
+        return float(np.mean([n[what] for n in self.notes[name] if what in n]))
 
     @property
     def leader(self) -> str:
@@ -88,7 +88,7 @@ class Report:
         """
         reference = self.leader if reference is None else reference
         behind = self.behind(reference)
-        header = ["", "best setting", "tried", *([self.budget] if costs else [])]
+        header = ["method", "best setting", "tried", *([self.budget] if costs else [])]
         header += ["score", f"ahead of {reference}", "p"]
         rows = []
         for name in self.scores:

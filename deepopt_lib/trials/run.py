@@ -7,6 +7,7 @@ import hashlib
 import multiprocessing
 import os
 import sys
+import time
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,8 @@ MODE = "DEEPOPT_TRIALS"
 MOVED = 0.01
 """Share of items, or relative change of a number, by which a kept result may differ:
 other processors round otherwise."""
+
+SECONDS = 10.0  # between two writes: a long comparison can be stopped and taken up
 
 WORK: dict[str, Callable[[Any], Result]] = {}
 """What a forked process runs; a function of a notebook cannot be sent to it."""
@@ -82,6 +85,7 @@ class Runner:
         self.store, self.work, self.processes = store, work, processes
         self.mode = os.environ.get(MODE, "")
         self.fresh: set[str] = set()
+        self.saved = time.monotonic()
         self.pool: ProcessPoolExecutor | None = None
 
     def compute(self, jobs: Sequence[Job], *, check: bool = False) -> None:
@@ -105,6 +109,9 @@ class Runner:
                 self._compare(job, result)
             self.store.put(job.key, job.label, result)
             self.fresh.add(job.key)
+            if time.monotonic() > self.saved + SECONDS:
+                self.store.save(whole=False)
+                self.saved = time.monotonic()
         if check and not self.fresh and unique:
             day = datetime.datetime.now(datetime.UTC).date().toordinal()
             turn = day + zlib.crc32(min(unique).encode())

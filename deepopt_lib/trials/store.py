@@ -75,11 +75,15 @@ class Store:
             "scores": pack(result.scores),
         }
 
-    def save(self) -> None:
-        """Write what was used, and nothing that no run asks for any longer."""
-        kept = {k: v for k, v in self.entries.items() if k in self.used}
+    def save(self, *, whole: bool = True) -> None:
+        """Write what was used, and nothing that no run asks for any longer.
+
+        Before the ``whole`` of the comparison is done, all of it is kept.
+        """
         if self.path is None:
             return
+        asked = self.used if whole else self.entries
+        kept = {k: self.entries[k] for k in sorted(self.entries) if k in asked}
         text = json.dumps({"runs": kept}, indent=1, ensure_ascii=False)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(str(self.path), f"{text}\n".encode())
@@ -93,17 +97,21 @@ def folder() -> Path | None:
 
 
 def pack(scores: Any) -> str:
-    """Return scores as text: a bit each if they are booleans, else eight bytes."""
+    """Return scores as text: a bit each if they are booleans, else four bytes.
+
+    A single number, the whole score of a run, keeps its eight.
+    """
     array = np.asarray(scores)
     if array.dtype == bool:
         content = np.packbits(array).tobytes()
         return f"bits {array.size} {base64.b64encode(content).decode()}"
-    content = array.astype("<f8").tobytes()
-    return f"floats {array.size} {base64.b64encode(content).decode()}"
+    kind, form = ("floats", "<f4") if array.size > 1 else ("float", "<f8")
+    content = array.astype(form).tobytes()
+    return f"{kind} {array.size} {base64.b64encode(content).decode()}"
 
 
 def unpack(text: str) -> NDArray[Any]:
-    """Return what `pack` was given.
+    """Return what `pack` was given, numbers in float64.
 
     Raises
     ------
@@ -115,6 +123,7 @@ def unpack(text: str) -> NDArray[Any]:
     if kind == "bits" and len(decoded) == (int(size) + 7) // 8:
         bits = np.unpackbits(np.frombuffer(decoded, np.uint8), count=int(size))
         return bits.astype(bool)
-    if kind == "floats" and len(decoded) == 8 * int(size):
-        return np.frombuffer(decoded, "<f8").astype(float)
+    form = {"floats": "<f4", "float": "<f8"}.get(kind)
+    if form and len(decoded) == np.dtype(form).itemsize * int(size):
+        return np.frombuffer(decoded, form).astype(float)
     raise ValueError(f"no scores: {text[:40]!r}")

@@ -18,6 +18,7 @@ from markdown_it import MarkdownIt
 from deepopt_lib import optim
 from deepopt_lib.book import player, plot, show
 from deepopt_lib.training import quadratic
+from deepopt_lib.trials import Claim, Verdict, holds
 
 mpl.use("agg")
 
@@ -75,7 +76,7 @@ def test_a_bar_or_a_line_break_in_a_cell_does_not_break_the_table() -> None:
         ["<strong><code>x|y</code></strong>", "<strong>2</strong>"],
         ["one two", "3"],
     ]
-    paper = show.paper_here([("|g| falls", "1", "2", "partly")]).data
+    paper = show.paper_here([Claim("|g| falls", "1", "2", Verdict.PARTLY)]).data
     assert cells(paper)[1][0] == "|g| falls"
 
 
@@ -94,11 +95,12 @@ def test_a_table_without_rows() -> None:
     ]
 
 
-def test_paper_here_knows_three_verdicts() -> None:
-    row = ("claim", "2 %", "3 % ± 1, n = 3", "reproduced")
+def test_paper_here_shows_verdicts_that_were_computed() -> None:
+    row = Claim("claim", "2 %", "3 % ± 1, n = 3", holds(True))
     assert "*reproduced*" in show.paper_here([row]).data
-    with pytest.raises(ValueError, match=r"'claim': verdict must be in .* got 'yes'"):
-        show.paper_here([(*row[:3], "yes")])
+    typed: Any = "reproduced"
+    with pytest.raises(ValueError, match="'claim': verdict must be computed, got 'rep"):
+        show.paper_here([row._replace(verdict=typed)])
 
 
 def test_source_is_the_code_that_runs() -> None:

@@ -92,3 +92,33 @@ def test_a_page_of_the_book_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parents[3] / "chapters" / "practice")
     values = show.stored("principles/sparse_matrices", "half")
     assert values == {"half": "50 %"}
+
+
+def experiment(folder: Path, monkeypatch: pytest.MonkeyPatch, **content: Any) -> None:
+    """Write reproductions/pruning.json, and go to a page of the book beside it."""
+    (folder / "chapters" / "practice").mkdir(parents=True)
+    (folder / "reproductions").mkdir()
+    path = folder / "reproductions" / "pruning.json"
+    path.write_text(json.dumps(content), encoding="utf8")
+    monkeypatch.chdir(folder / "chapters" / "practice")
+
+
+def test_a_reproduction_is_shown_with_its_price(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = {f"{piece}/{seed}": {"seconds": 90} for piece in "ab" for seed in (0, 1)}
+    claim = ["no loss", "1.64 → 1.59 %", "1.60 → 1.61 %", "reproduced"]
+    experiment(tmp_path, monkeypatch, runs=runs, claims=[claim])
+    shown = show.reproduction("pruning").data
+    assert "| no loss | 1.64 → 1.59 % | 1.60 → 1.61 % | *reproduced* |" in shown
+    assert "2 seeds, 6 minutes" in shown
+    assert "make reproduce RUN=pruning" in shown
+
+
+def test_what_was_not_run_to_its_end_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment(tmp_path, monkeypatch, runs={"a/0": {"seconds": 90}})
+    for name in ("pruning", "adam"):
+        with pytest.raises(ValueError, match=f"'{name}' was not run to its end"):
+            show.reproduction(name)

@@ -18,6 +18,7 @@ from deepopt_lib.trials import (
     Trained,
     Verdict,
     gain,
+    run,
 )
 from deepopt_lib.trials.run import Job, Runner
 from deepopt_lib.trials.store import Result
@@ -226,6 +227,24 @@ def test_two_processes_find_the_same(tmp_path: Path) -> None:
         np.testing.assert_array_equal(scores, two.scores[name])
 
 
+def stopping(seed: int) -> Trained:
+    if seed == 3:
+        raise KeyboardInterrupt
+    return good(seed)
+
+
+def test_a_comparison_that_is_stopped_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "SECONDS", 0.0)
+    both = {"stopping": Contestant(stopping), "fair": Contestant(fair)}
+    with pytest.raises(KeyboardInterrupt):
+        compare(tmp_path, contestants=both)
+    kept = json.loads((tmp_path / "a-test.json").read_text())["runs"].values()
+    assert [entry["run"] for entry in kept if "stopping" in entry["run"]]
+    assert len(kept) == 3
+
+
 def zero(seed: int) -> Trained:
     return Trained(lambda x: 0 * x.astype(int), 10)
 
@@ -342,7 +361,7 @@ def test_empty_and_wrong_grids() -> None:
 
 def test_the_table(tmp_path: Path) -> None:
     header, rows = compare(tmp_path).table(reference="fair")
-    assert header == ["", "best setting", "tried", "score", "ahead of fair", "p"]
+    assert header == ["method", "best setting", "tried", "score", "ahead of fair", "p"]
     assert rows[0][4].startswith("+")
     assert rows[1][4:] == ["", ""]
     assert len(rows) == 2

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import optimize
 
 from deepopt_lib import nn, optim
-from deepopt_lib.trials import Rates, digest
+from deepopt_lib.trials import Rates, digest, fingerprint
 
 CODE = '''
 """A page."""
@@ -104,6 +105,26 @@ def enclosing(value: Any) -> Any:
 def test_what_a_function_closes_over_counts() -> None:
     assert digest(enclosing(1)) != digest(enclosing(2))
     assert digest(enclosing(1)) == digest(enclosing(1))
+
+
+def test_a_cached_function_counts_by_what_it_computes() -> None:
+    one, two = (functools.cache(enclosing(value)) for value in (1, 2))
+    assert digest(one) != digest(two)
+    assert digest(one) == digest(functools.cache(enclosing(1)))
+
+
+def test_functions_of_other_packages_count_by_name() -> None:
+    assert digest(optimize.minimize) != digest(optimize.root)
+    assert digest(textwrap.dedent) != digest(textwrap.indent)
+
+
+def test_what_compares_has_no_part_in_what_is_compared() -> None:
+    before = digest(Rates)
+    fingerprint._closure.cache_clear()
+    assert fingerprint._closure("deepopt_lib.trials.grid") == fingerprint._closure(
+        "deepopt_lib.trials.run"
+    )
+    assert digest(Rates) == before
 
 
 def test_a_loop_of_references_ends() -> None:

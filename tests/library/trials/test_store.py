@@ -13,10 +13,16 @@ from deepopt_lib.trials.store import Result, Store, folder
 @pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 10000])
 def test_scores_come_back(n: int) -> None:
     rng = np.random.default_rng(n)
-    for scores in (rng.random(n) < 0.5, rng.standard_normal(n)):
+    singles = rng.standard_normal(n).astype(np.float32).astype(float)
+    for scores in (rng.random(n) < 0.5, singles):
         again = unpack(pack(scores))
         assert again.dtype == scores.dtype
         np.testing.assert_array_equal(again, scores)
+
+
+def test_a_single_number_is_kept_exactly() -> None:
+    assert unpack(pack(np.array([0.1])))[0] == 0.1
+    assert unpack(pack(np.array([0.1, 0.1])))[0] == np.float32(0.1)
 
 
 def test_a_boolean_takes_a_bit() -> None:
@@ -61,6 +67,8 @@ def test_a_run_is_kept_whole(tmp_path: Path) -> None:
     store.put("k", "a run", result)
     store.put("unused", "another", result)
     assert store["k"].notes == {"bytes": 2}
+    store.save(whole=False)
+    assert "unused" in Store(tmp_path, "x")
     store.save()
     again = Store(tmp_path, "x")
     assert "unused" not in again
