@@ -159,24 +159,29 @@ class Runner:
 
     def _named(self, job: Job) -> Result:
         try:
-            return self.work(job)
+            with np.errstate(all="ignore"):  # who diverges is counted, nobody is warned
+                return self.work(job)
         except Exception as error:
             error.add_note(f"in the run {job.label}")
             raise
 
     def _compare(self, job: Job, result: Result) -> None:
-        stored = self.store[job.key].scores
-        if stored.dtype == bool:
-            moved = float(np.mean(stored != result.scores))
-        else:
-            scale = np.maximum(np.abs(stored), 1e-12)
-            change = np.abs(stored - result.scores) / scale
-            moved = float(np.nanmax(change, initial=0.0))
+        moved = _moved(self.store[job.key].scores, np.asarray(result.scores))
         if moved > MOVED:
             raise RuntimeError(
                 f"{job.label}: the result in {self.store.path} is not what is computed "
                 f"now, {moved:.1%} of it moved; make trials computes all again"
             )
+
+
+def _moved(stored: Any, now: Any) -> float:
+    """Return the share of booleans that differ, or the largest relative change."""
+    if stored.dtype == bool:
+        return float(np.mean(stored != now))
+    apart = ~((stored == now) | (np.isnan(stored) & np.isnan(now)))
+    with np.errstate(all="ignore"):  # one of the two may be infinite, or no number
+        change = np.abs(stored - now)[apart] / np.abs(stored[apart])
+    return float(np.nan_to_num(change, nan=np.inf, posinf=np.inf).max(initial=0.0))
 
 
 def _quiet() -> None:

@@ -245,6 +245,21 @@ def test_a_comparison_that_is_stopped_goes_on(
     assert len(kept) == 3
 
 
+@pytest.mark.parametrize(
+    ("stored", "now", "expected"),
+    [
+        ([True, False, True, True], [True, True, True, False], 0.5),
+        ([2.0, 4.0], [2.0, 5.0], 0.25),
+        ([math.inf, math.nan, 0.0], [math.inf, math.nan, 0.0], 0.0),
+        ([1.0, math.nan], [1.0, 3.0], math.inf),
+        ([math.inf], [-math.inf], math.inf),
+        ([0.0], [1.0], math.inf),
+    ],
+)
+def test_how_far_a_result_has_moved(stored: Any, now: Any, expected: float) -> None:
+    assert run._moved(np.array(stored), np.array(now)) == expected
+
+
 def zero(seed: int) -> Trained:
     return Trained(lambda x: 0 * x.astype(int), 10)
 
