@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help env book html test check lint types library notebooks nbval foreign site execute report portable \
-        versions serve lab lighthouse screenshots bench mutate clean distclean
+        trials versions serve lab lighthouse screenshots bench reproduce mutate clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,9 @@ execute: env ## run all notebooks again and store their outputs (NB=path: only t
 report: env ## run all notebooks one by one, store times and versions (NB=path: only that one)
 	@$(BIN)/python -m tools.report $(if $(JOBS),--jobs $(JOBS)) $(NB)
 
+trials: env ## compute every comparison of the pages again (MODE=check: and compare with what is kept; NB=path)
+	@DEEPOPT_TRIALS=$(or $(MODE),again) $(BIN)/python -m tools.execute $(NB)
+
 # ── the checks ──
 
 PYTEST := $(BIN)/python -m pytest -q
@@ -106,7 +109,7 @@ types: env
 	@$(BIN)/mypy
 
 library: env
-	@$(PYTEST) tests/library tests/extension tests/tools -n 2
+	@$(PYTEST) tests/library tests/reproductions tests/extension tests/tools -n 2
 
 notebooks: env
 	@$(PYTEST) tests/notebooks
@@ -146,6 +149,9 @@ versions: ## test the library with the oldest and the newest NumPy and SciPy (AG
 bench: env ## time the library beside PyTorch, optax and SciPy (ten minutes, one core)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fast,peers]'
 	@$(BIN)/python -m benchmarks
+
+reproduce: env ## run the papers' own experiments that are not done yet (RUN="pruning adam" JOBS=2)
+	@$(BIN)/python -m reproductions $(RUN) --jobs $(or $(JOBS),2) $(if $(OUT),--out "$(OUT)")
 
 mutate: env ## change the library one place at a time: a test must fail (MUTATE=path SAMPLE=0.1)
 	@$(BIN)/python -m tools.mutate $(if $(SAMPLE),--sample $(SAMPLE)) $(MUTATE)

@@ -3,7 +3,7 @@
 import io
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from deepopt_lib.data import digits, mnist, mnist5k, store, surnames
 from deepopt_lib.data.store import SHA256, load
 
 FOLDER = Path(str(files("deepopt_lib.data"))) / "files"
-LOADERS = {
+LOADERS: dict[str, Callable[[], object]] = {
     "mnist.npz": mnist,
     "mnist5k.npz": mnist5k,
     "digits.npz": digits,
