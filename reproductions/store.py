@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from deepopt_lib.core import write_bytes
+from deepopt_lib.trials import Claim
 from reproductions.digest import definitions, digest
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "add",
     "experiments",
     "held",
+    "judge",
     "read",
     "tasks",
     "tunable",
@@ -91,10 +93,31 @@ def add(task: Task, folder: Path, found: dict[str, Any]) -> None:
         file["runs"] = dict(sorted({**file["runs"], task.key: found}.items()))
     file["paper"] = import_module(f"reproductions.{task.name}").PAPER
     file["machine"] = machine()
-    order = ("experiment", "paper", TUNING, "runs", "machine")
+    file.pop("claims", None)  # were judged without this run
+    _write(task.name, folder, file)
+
+
+def judge(name: str, folder: Path) -> list[Claim]:
+    """Return what is claimed of an experiment, and write it into its file.
+
+    Nothing is judged before all of its runs are there.
+    """
+    runs = held(name, folder)
+    if any(task.key not in runs for task in tasks(name)):
+        return []
+    claims: list[Claim] = import_module(f"reproductions.{name}").claims(runs)
+    rows = [[c.claim, c.paper, c.here, str(c.verdict)] for c in claims]
+    file = read(name, folder)
+    if file.get("claims") != rows:
+        _write(name, folder, {**file, "claims": rows})
+    return claims
+
+
+def _write(name: str, folder: Path, file: dict[str, Any]) -> None:
+    order = ("experiment", "paper", "claims", TUNING, "runs", "machine")
     file = {key: file[key] for key in order if key in file}
     text = json.dumps(file, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_bytes(str(folder / f"{task.name}.json"), text.encode())
+    write_bytes(str(folder / f"{name}.json"), text.encode())
 
 
 def machine() -> dict[str, str]:

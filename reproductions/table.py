@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ __all__ = ["lines"]
 def lines(name: str, folder: Path) -> list[str]:
     """Return a line for each network, and one for each claim if all runs are there.
 
-    A network's is the mean of its error over the seeds, and the range.
+    A network's is the mean of its error over the seeds, and the range. The claims are
+    written into the file of the experiment too, where the pages find them.
     """
     runs = store.held(name, folder)
     whole = store.tasks(name)
@@ -27,7 +27,7 @@ def lines(name: str, folder: Path) -> list[str]:
     head = f"{name}: {len(there)} of {len(whole)} runs"
     rows = [_row(network, found) for network, found in errors.items()]
     if len(there) == len(whole):
-        for claim in import_module(f"reproductions.{name}").claims(runs):
+        for claim in store.judge(name, folder):
             rows.append(f"  {claim.verdict}: {claim.claim}")
             rows.append(f"      paper: {claim.paper}; here: {claim.here}")
     return [head, *rows]

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deepopt_lib import trials
 from reproductions import helper
 from reproductions.common import score
 from reproductions.helper import square as third
@@ -42,7 +44,7 @@ def tune(report):
 
 
 def claims(runs):
-    return []
+    return [trials.Claim("holds", "1", f"{len(runs)}", trials.holds(len(runs) == 4))]
 
 
 def run(piece, seed, report):
@@ -117,13 +119,24 @@ def test_what_is_done_is_not_done_again(folder: Path, small: Small) -> None:
     assert small() == 0
     assert sorted(marks(folder)) == ["one/0", "one/1", "two/0", "two/1"]
     file = stored(folder)
-    assert list(file) == ["experiment", "paper", "runs", "machine"]
+    assert list(file) == ["experiment", "paper", "claims", "runs", "machine"]
+    assert file["claims"] == [["holds", "1", "4", "reproduced"]]
     assert list(file["runs"]) == ["one/0", "one/1", "two/0", "two/1"]
     assert file["runs"]["one/0"]["net"]["error"] == pytest.approx(100 / 3)
     del file["runs"]["two/1"]
-    (folder / "small.json").write_text(json.dumps(file))
+    (folder / "small.json").write_text(json.dumps({**file, "claims": []}))
     assert small("small") == 0
     assert marks(folder)[4:] == ["two/1"]
+    assert stored(folder)["claims"] == file["claims"]
+
+
+@pytest.mark.parametrize("name", store.experiments())
+def test_stored_claims_are_what_the_runs_say(name: str) -> None:
+    file, runs = store.read(name, store.FOLDER), store.held(name, store.FOLDER)
+    if "claims" not in file:
+        pytest.skip("not run to its end")
+    claims = import_module(f"reproductions.{name}").claims(runs)
+    assert file["claims"] == [[*claim[:3], str(claim.verdict)] for claim in claims]
 
 
 def test_a_failure_stops_no_other(

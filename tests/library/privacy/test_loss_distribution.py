@@ -71,31 +71,31 @@ def test_without_sampling_the_truth_is_known(
     assert truth * (1 - 1e-9) <= found <= truth * (1 + 1e-3) + 1e-7
 
 
-def one_step(q: float, noise: float, delta: float) -> float:
-    """The larger epsilon of one step, both directions by integration."""
+def lost(q: float, noise: float, e: float, sign: int) -> float:
+    """Delta of one step at epsilon ``e``, by integration over the outcomes."""
 
-    def lost(e: float, sign: int) -> float:
-        def f(z: float) -> float:
-            p = norm.pdf(z, scale=noise)
-            mixed = (1 - q) * p + q * norm.pdf(z, loc=1, scale=noise)
-            a, b = (mixed, p) if sign > 0 else (p, mixed)
-            return max(a - math.exp(e) * b, 0)
+    def f(z: float) -> float:
+        p = norm.pdf(z, scale=noise)
+        mixed = (1 - q) * p + q * norm.pdf(z, loc=1, scale=noise)
+        a, b = (mixed, p) if sign > 0 else (p, mixed)
+        return max(a - math.exp(e) * b, 0)
 
-        points = list(np.linspace(-8 * noise, 1 + 8 * noise, 60))
-        parts = itertools.pairwise(points)
-        return sum(quad(f, *part, epsabs=0)[0] for part in parts)
-
-    return max(
-        float(brentq(lambda e, s=sign: lost(e, s) - delta, 0, 30, xtol=1e-9))
-        for sign in (1, -1)
-        if lost(0, sign) > delta
-    )
+    points = list(np.linspace(-8 * noise, 1 + 8 * noise, 60))
+    return sum(quad(f, *part, epsabs=0)[0] for part in itertools.pairwise(points))
 
 
 @pytest.mark.parametrize(("q", "noise"), [(0.02, 1.1), (0.3, 2.0), (0.9, 0.8)])
-def test_of_one_step_the_truth_is_an_integral(q: float, noise: float) -> None:
-    truth = one_step(q, noise, 1e-4)
-    assert truth <= tight_epsilon(q, noise, 1, 1e-4) <= truth * (1 + 1e-3)
+def test_of_one_step_the_truth_is_known(q: float, noise: float) -> None:
+    delta = 1e-4
+    truth = max(
+        float(brentq(lambda e, s=sign: hockey_stick(q, noise, e, s) - delta, 0, 30))
+        for sign in (1, -1)
+        if hockey_stick(q, noise, 0, sign) > delta
+    )
+    assert truth <= tight_epsilon(q, noise, 1, delta) <= truth * (1 + 1e-3)
+    for sign in (1, -1):
+        expected = lost(q, noise, truth, sign)
+        assert hockey_stick(q, noise, truth, sign) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("q", [0.05, 0.5, 1.0])
