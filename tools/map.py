@@ -19,7 +19,7 @@ from tools.notebooks import CHAPTERS
 
 INDEX = CHAPTERS / "index.md"
 BEGIN, END = "<!-- map: begin -->\n", "<!-- map: end -->\n"
-COSTS = ("steps", "FLOPs", "time", "bytes", "activations", "state", "messages")
+COSTS = ("steps", "FLOPs", "time", "bytes", "memory", "messages")
 # Technique, then for each cost that it attacks: the chapter that measured the gain, and
 # how to say it, where {a} is what the chapter has glued as a, {a/b} a ratio of two.
 MAP = {
@@ -48,7 +48,7 @@ MAP = {
         ),
     },
     "Gradient accumulation": {
-        "activations": ("background", "**{bg_accumulated}×** less at the peak"),
+        "memory": ("background", "**{bg_accumulated}×** less at the peak"),
     },
     "Compiled loops": {
         "time": ("performance", "**{perf_pure/perf_fused}×** less a step"),
@@ -62,13 +62,13 @@ MAP = {
             "practice/sparse_matrices",
             "2 % left, **{lost_gradual}** points lost",
         ),
-        "state": ("practice/sparse_matrices", "**{state_factor}×** smaller"),
+        "memory": ("practice/sparse_matrices", "state **{state_factor}×** smaller"),
     },
     "Fewer bits": {
         "bytes": ("practice/quantization", "2 bits, **{pquant_qat}** points lost"),
-        "state": (
+        "memory": (
             "principles/quantization",
-            "**{quant_share}**, {quant_gap} points lost",
+            "state **{quant_share}**, {quant_gap} points lost",
         ),
     },
     "Sharing and low rank": {
@@ -100,9 +100,9 @@ MAP = {
         ),
     },
     "Several machines": {
-        "state": (
+        "memory": (
             "outlook/parallel_and_distributed",
-            "**{par_state}** on 4 ranks (ZeRO)",
+            "state **{par_state}** on 4 ranks",
         ),
         "messages": (
             "outlook/parallel_and_distributed",

@@ -248,12 +248,15 @@ def test_a_comparison_that_is_stopped_goes_on(
 @pytest.mark.parametrize(
     ("stored", "now", "expected"),
     [
-        ([True, False, True, True], [True, True, True, False], 0.5),
-        ([2.0, 4.0], [2.0, 5.0], 0.25),
-        ([math.inf, math.nan, 0.0], [math.inf, math.nan, 0.0], 0.0),
+        ([True, False, True, True], [True, True, True, False], 0.0),
+        ([True, False, True, True], [True, False, False, True], 0.25),
+        ([2.0, 4.0], [2.0, 5.5], 0.25),
+        ([math.inf], [math.inf], 0.0),
+        ([math.nan], [1e12], 0.0),  # who diverges ends anywhere
+        ([-1e9], [math.inf], 0.0),
         ([1.0, math.nan], [1.0, 3.0], math.inf),
-        ([math.inf], [-math.inf], math.inf),
-        ([0.0], [1.0], math.inf),
+        ([3.0], [math.nan], math.inf),
+        ([0.0], [0.0], 0.0),
     ],
 )
 def test_how_far_a_result_has_moved(stored: Any, now: Any, expected: float) -> None:
