@@ -8,6 +8,7 @@ other ways to take Adam's step, and compiled. The claims are about its fastest.
 
 from __future__ import annotations
 
+import abc
 import copy
 import shutil
 import warnings
@@ -34,7 +35,25 @@ LR = 1e-3
 BATCH = 64
 
 
-class Ours:
+class Epochs(abc.ABC):
+    """What both do with their data, once they have batches and can take a step."""
+
+    @abc.abstractmethod
+    def batches(self) -> Iterator[tuple[Any, Any]]: ...
+
+    @abc.abstractmethod
+    def step(self, *batch: Any) -> float: ...
+
+    def gather(self) -> None:
+        for _ in self.batches():
+            pass
+
+    def epoch(self) -> None:
+        for batch in self.batches():
+            self.step(*batch)
+
+
+class Ours(Epochs):
     """A loss with its gradient, a step of the optimizer, an epoch.
 
     ``batch`` is what a step sees, ``data`` what an epoch does, if there is more.
@@ -70,16 +89,8 @@ class Ours:
         for i in batches(len(x), len(self.batch[1]), self.rng):
             yield x[i], y[i]
 
-    def gather(self) -> None:
-        for _ in self.batches():
-            pass
 
-    def epoch(self) -> None:
-        for batch in self.batches():
-            self.step(*batch)
-
-
-class Peer:
+class Peer(Epochs):
     """The same of a PyTorch module; ``inputs`` are trained along with it."""
 
     def __init__(
@@ -125,14 +136,6 @@ class Peer:
         order = torch.randperm(len(x))
         for i in order.split(len(self.batch[1])):
             yield x[i], y[i]
-
-    def gather(self) -> None:
-        for _ in self.batches():
-            pass
-
-    def epoch(self) -> None:
-        for batch in self.batches():
-            self.step(*batch)
 
 
 class Pair(NamedTuple):
