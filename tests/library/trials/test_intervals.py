@@ -101,6 +101,13 @@ def test_the_variance_is_that_of_the_two_way_analysis() -> None:
     assert (found.low, found.high) == pytest.approx((2 - half, 2 + half))
 
 
+def test_two_items_are_items_already() -> None:
+    """Rows agree, columns are 0 and 4: all of the error is between the two items."""
+    half = stats.t.ppf(0.975, 1) * math.sqrt(2 * 8 / 4)
+    found = paired([[0.0, 4.0], [0.0, 4.0]], np.zeros((2, 2)))
+    assert (found.mean, found.high) == pytest.approx((2, 2 + half))
+
+
 def test_the_variance_is_never_below_a_part_of_it() -> None:
     """Negative estimates: the rest exceeds both, and alone bounds the error."""
     d = np.array([[1.0, -1.0, 0.0], [-1.0, 1.0, 0.0]])

@@ -61,6 +61,7 @@ def test_no_worse(low: float, high: float, margin: float, expected: Verdict) -> 
 )
 def test_factors(here: float, expected: Verdict) -> None:
     assert factor(here, 40) is expected
+    assert factor(1.4, 1.5) is YES
 
 
 def test_what_holds() -> None:
