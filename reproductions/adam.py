@@ -51,13 +51,13 @@ RULES: dict[str, Rule] = {
 }
 TUNED = {  # by `tune`
     "logistic Adam": 0.08,
-    "logistic Nesterov": 2.0,
-    "logistic AdaGrad": 0.125,
+    "logistic Nesterov": 4.0,
+    "logistic AdaGrad": 0.25,
     "logistic AdaGrad at a constant rate": 0.1,
-    "dropout Adam": 5e-4,
+    "dropout Adam": 1e-3,
     "dropout Nesterov": 0.05,
     "dropout AdaGrad": 0.01,
-    "dropout RMSprop": 2.5e-4,
+    "dropout RMSprop": 5e-4,
 }
 PIECES = tuple(TUNED)
 

@@ -12,7 +12,6 @@ from reproductions.common import Report
 
 __all__ = [
     "EPOCHS",
-    "RATE",
     "WIDTHS",
     "Codes",
     "by_gptq",
@@ -22,7 +21,7 @@ __all__ = [
 ]
 
 WIDTHS = {"8 bits": 8, "4 bits": 4, "3 bits": 3, "2 bits": 2, "three values": 2}
-EPOCHS, RATE = 10, 3e-3  # of training with rounded weights; the rate by `low_bits.tune`
+EPOCHS = 20  # of training with rounded weights
 
 Codes = dict[str, compress.AffineCode]
 """The codes of the layers by name."""
@@ -60,7 +59,7 @@ def trained(
     split: data.Split,
     seed: int,
     report: Report,
-    lr: float = RATE,
+    lr: float,
 ) -> tuple[core.Params, Codes]:
     """Train weights that are rounded in the forward pass; return them and their codes.
 

@@ -66,6 +66,7 @@ def test_an_experiment_runs_and_claims(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SEEDS", (0, 1))
+    monkeypatch.setattr(lenet, "SIZES", (784, 60, 100, 10))
     seen: list[float] = []
     runs = {f"all/{seed}": module.run("all", seed, seen.append) for seed in (0, 1)}
     assert min(seen) >= 0 and max(seen) == pytest.approx(1)

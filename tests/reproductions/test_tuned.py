@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from reproductions import adam, distillation, hashed_nets, pupils, store
+from reproductions import adam, distillation, hashed_nets, low_bits, pupils, store
 
 
 def found(name: str, key: str) -> dict[str, dict[str, float]]:
@@ -47,3 +47,8 @@ def test_distillation() -> None:
     assert best(tried["teacher's dropout"]) == str(pupils.DROPOUT)
     for name, rate in distillation.TUNED.items():
         check_rates(tried[name], rate)
+
+
+@pytest.mark.parametrize("name", low_bits.TUNED)
+def test_low_bits(name: str) -> None:
+    check_rates(found("low_bits", "validation error")[name], low_bits.TUNED[name])
