@@ -37,10 +37,10 @@ SEEDS = (0, 1, 2)
 PIECES = ()
 
 TUNED = {  # rates of training with rounded weights, by `tune`
-    "4 bits": 2e-3,
-    "2 bits": 4e-3,
-    "three values": 8e-3,
-    "two values": 4e-3,
+    "4 bits": 1e-3,
+    "2 bits": 8e-3,
+    "three values": 4e-3,
+    "two values": 8e-3,
 }
 LONG = 3e-3  # the rate of training on in float32
 IMAGES = 2000  # which GPTQ sees

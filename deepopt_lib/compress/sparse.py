@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from deepopt_lib.autodiff.tape import Result, primitive
 from deepopt_lib.compress.codec import check_block
@@ -49,6 +48,8 @@ def to_format(W: Array, name: str, *, block: tuple[int, int] = (4, 4)) -> Any:
         raise ValueError(f"format must be one of {FORMATS}, got {name!r}")
     if name == "dense":
         return W
+    from scipy import sparse  # takes as long to load as NumPy; ranks do without it
+
     if name == "BSR":
         block = check_block("block", block, W.shape)
         return sparse.bsr_array(W, blocksize=block)
@@ -146,6 +147,8 @@ def sparse_linear(x: Any, values: Any, b: Any, *, pattern: Any) -> Result:
             f"{np.shape(x)}, {np.shape(values)}, {np.shape(b)} for a pattern of shape "
             f"{pattern.shape} with {pattern.nnz} entries"
         )
+    from scipy import sparse
+
     S = sparse.csr_array((values, pattern.indices, pattern.indptr), pattern.shape)
 
     def pull_values(d: Any) -> Any:

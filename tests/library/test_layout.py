@@ -27,9 +27,8 @@ HEAVY = {
     *("IPython", "PIL", "hypothesis", "jax", "llvmlite", "matplotlib", "mlxtend"),
     *("mpi4py", "names", "numba", "pandas", "psutil", "scipy", "sklearn", "torch"),
 }
-NEEDS = {"book": {"IPython", "PIL", "matplotlib", "scipy"}, "parallel": {"scipy"}}
+NEEDS = {"book": {"IPython", "PIL", "matplotlib", "scipy"}}
 NEEDS["trials"] = {"scipy"}  # for the quantiles of Student's t
-NEEDS["compress"] = NEEDS["parallel"]  # sparse matrices are those of SciPy
 # What two packages may both offer, each its own: one process trains, or several do;
 # a product of arrays, and one that is recorded.
 TWICE = {"fit", "matmul"}
