@@ -1,17 +1,17 @@
 """Distillation on MNIST (Hinton, Vinyals, Dean 2015, section 3).
 
-A large network, 784-1200-1200-10 with dropout on images that are shifted by up to two
-pixels, teaches a small one, 784-800-800-10, which sees no shifted image and has no
+A large network, 784-1200-1200-10, on images that are shifted by up to two pixels,
+teaches a small one, 784-800-800-10, which sees no shifted image and has no
 regularization but the teacher's answers at a temperature of 20. Then it is taught
 without any image of a 3; what it lacks is above all a high enough bias for the 3.
 
 What differs: `EPOCHS` instead of as many as it took; Adam on a cosine; no constraint on
-the norms of the weights, but weight decay for the teacher, and less dropout, since so
-few epochs want less of it. 5,000 of the 60,000 images are held out throughout, and what
-is tuned is tuned on them. The paper raises the bias to what is best on the test images.
-Here that is done on the held-out ones, and on the test images only beside it, for
-comparison. The control that the paper lacks: the same network without 3s, taught by the
-labels alone.
+the norms of the weights, but weight decay for the teacher, and no dropout: on shifted
+images, for so few epochs, none was best. 5,000 of the 60,000 images are held out
+throughout, and what is tuned is tuned on them. The paper raises the bias to what is
+best on the test images. Here that is done on the held-out ones, and on the test images
+only beside it, for comparison. The control that the paper lacks: the same network
+without 3s, taught by the labels alone.
 """
 
 from __future__ import annotations
