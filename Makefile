@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env book html test check lint types library notebooks nbval foreign site execute report portable \
+.PHONY: help env book html pdf epub course test check lint types library notebooks nbval foreign site execute report portable \
         trials versions serve lab lighthouse screenshots bench reproduce mutate clean distclean
 
 help: ## list the targets
@@ -57,8 +57,22 @@ html: env
 	  || { grep -E -A 4 'WARNING|ERROR|rror:' _build.log || cat _build.log; rm -f _build.log; \
 	       echo "DeepOpt: the book was not built cleanly." >&2; exit 1; }
 
+NO_BOOK := { echo "DeepOpt: there is no book yet, make book first." >&2; exit 1; }
+
+pdf: env ## print the whole built book as _build/deepopt.pdf (make book first; needs Chromium)
+	@test -d _build/html || $(NO_BOOK)
+	@$(BIN)/python -m tools.pdf
+
+epub: env ## bind the whole built book as _build/deepopt.epub (make book first)
+	@test -d _build/html || $(NO_BOOK)
+	@$(BIN)/python -m tools.epub
+
+course: env ## make slides and notebooks for students in _build/course (make book first; fetches reveal.js once)
+	@test -d _build/html || $(NO_BOOK)
+	@$(BIN)/python -m tools.course
+
 serve: env ## show the built site at http://127.0.0.1:8000 (PORT=8001: there)
-	@test -d _build/html || { echo "DeepOpt: there is no book yet, make book first." >&2; exit 1; }
+	@test -d _build/html || $(NO_BOOK)
 	@$(BIN)/python -m http.server --directory _build/html --bind 127.0.0.1 $(or $(PORT),8000)
 
 lab: env ## open the notebooks in JupyterLab

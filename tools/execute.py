@@ -30,7 +30,7 @@ from tools.notebooks import name, notebooks
 
 TIMEOUT = 300  # seconds a cell may take, as in the tests: more is no slowness
 # These read what the other pages have stored, and so run after them.
-LAST = ("faq", "references", "reproducibility", "source_errata")
+LAST = ("faq", "references", "reproducibility", "solve", "source_errata")
 FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError)
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},

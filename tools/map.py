@@ -1,7 +1,4 @@
-"""Write the map on the first page: technique against cost, with the gain measured here.
-
-    python -m tools.map            rewrite it in chapters/index.md
-    python -m tools.map --check    only say whether it is up to date
+"""The map on the first page: technique against cost, with the gain measured here.
 
 Every number is one that a chapter has glued, so it is compared whenever that is run.
 """
@@ -10,15 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import string
-import sys
 from collections.abc import Iterator, Mapping
 
 from deepopt_lib.book import show
-from deepopt_lib.core import write_bytes
 from tools.notebooks import CHAPTERS
 
-INDEX = CHAPTERS / "index.md"
-BEGIN, END = "<!-- map: begin -->\n", "<!-- map: end -->\n"
 COSTS = ("steps", "FLOPs", "time", "bytes", "memory", "messages")
 # Technique, then for each cost that it attacks: the chapter that measured the gain, and
 # how to say it, where {a} is what the chapter has glued as a, {a/b} a ratio of two.
@@ -140,25 +133,7 @@ def lines() -> Iterator[str]:
         yield f"| {technique} | {' | '.join(cells)} |\n"
 
 
-def drawn(text: str) -> str:
-    """Return the text of the first page with the map made anew."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
+def table() -> str:
+    """Return the map, in a box of its own."""
     with contextlib.chdir(CHAPTERS):
-        table = "".join(lines())
-    return f"{before}{BEGIN}\n:::{{div}} do-map\n\n{table}\n:::\n\n{END}{after}"
-
-
-def main(argv: list[str]) -> int:
-    """Rewrite or check; return 1 if the check fails."""
-    old = INDEX.read_text(encoding="utf8")
-    new = drawn(old)
-    if argv == ["--check"]:
-        print("up to date" if new == old else f"{INDEX} needs `python -m tools.map`")
-        return int(new != old)
-    write_bytes(str(INDEX), new.encode())
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+        return f"\n:::{{div}} do-map\n\n{''.join(lines())}\n:::\n\n"

@@ -18,7 +18,9 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 CHAPTERS = ROOT / "chapters"
 PAGE = CHAPTERS / "appendix" / "reproducibility.ipynb"
-PICTURES = ("image/png", "image/jpeg")  # nbval does not compare them
+NARROW = "application/vnd.deepopt.narrow+svg"  # a figure again, for a phone
+# Not compared: how a picture is drawn is not the same with another font or version.
+PICTURES = ("image/png", "image/jpeg", "image/svg+xml", NARROW)
 NUMBER = re.compile(r"(?<![\w./])-?\d+\.\d+(?:e[+-]?\d+)?(?![./]?\w)")
 
 
@@ -65,9 +67,14 @@ def describe(path: Path) -> dict[str, Any]:
         "cells": len(code),
         "compared": sum(map(bool, compared)),
         "numbers": sum(len(NUMBER.findall(t)) for found in compared for t in found),
-        "figures": sum("image/png" in output.get("data", {}) for output in outputs),
+        "figures": sum(map(is_figure, outputs)),
         "exempt": exempt,
     }
+
+
+def is_figure(output: Mapping[str, Any]) -> bool:
+    """Say whether an output of a cell is a picture."""
+    return not {*PICTURES}.isdisjoint(output.get("data", {}))
 
 
 def texts(outputs: Sequence[dict[str, Any]]) -> Iterator[str]:

@@ -1,4 +1,6 @@
-"""A plugin of pytest: cells of a notebook that declare how far their numbers may move.
+"""A plugin of pytest: what nbval does not compare, and how far numbers may move.
+
+Pictures are not compared, only whether there is one: its text, ``<Figure ...>``.
 
 A cell whose metadata say ``{"compare": {"atol": 0.2}}`` agrees with what is stored if
 the words do, and each number to within 0.2. All other cells are compared by nbval, text
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from deepopt_lib.core import check_number
+from tools.notebooks import PICTURES
 from tools.printed import difference, texts
 
 try:
@@ -38,9 +41,11 @@ def tolerance(metadata: Mapping[str, Any]) -> float | None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Give a cell that declares a tolerance its own comparison."""
+    """Leave pictures out; give a cell that declares a tolerance its own comparison."""
     if IPyNbCell is None or not isinstance(item, IPyNbCell):
         return
+    notebook = item.parent
+    notebook.skip_compare = (*{*notebook.skip_compare, *PICTURES},)
     try:
         atol = tolerance(item.cell.metadata)
     except ValueError as error:

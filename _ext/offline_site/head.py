@@ -11,18 +11,22 @@ from typing import Any
 from docutils import nodes  # type: ignore[import-untyped]
 from sphinx.application import Sphinx
 
-from offline_site import styles
+from offline_site import facts, styles
 
 BUNDLE = "site.css"  # templates/layout.html links it
 # The theme's template links these itself; ours has the bundle in their place.
 THEME = ("styles/theme.css", "styles/pydata-sphinx-theme.css")
-LAST = ("icons.css", "custom.css")  # ours overrule the theme
+LAST = ("icons.css", "custom.css", "print.css")  # ours overrule the theme
 # Not for every page, so not in the bundle: linked where this is in the text.
 ASKED_FOR = {
     "katex/katex.min.css": 'class="katex',
     "katex-math.css": 'class="katex',
     "sphinx-design.min.css": 'class="sd-',
     "design-tabs.js": 'class="sd-tab-',
+    "draw.css": 'class="drawing"',
+    "figures.js": 'class="drawn"',
+    "live.css": 'class="live"',
+    "live.js": 'class="live"',
 }
 LIMIT = 160  # characters of a description that a search engine shows
 
@@ -48,7 +52,8 @@ def texts(app: Sphinx, page: str, tree: nodes.document | None) -> Iterator[str]:
     """Yield what may describe a page: front matter, first paragraphs, its title."""
     yield str(app.env.metadata.get(page, {}).get("description", ""))
     for paragraph in tree.findall(nodes.paragraph) if tree else ():
-        if isinstance(paragraph.parent, nodes.section):
+        below_title = isinstance(paragraph.parent, nodes.section)
+        if below_title and facts.FACTS not in paragraph["classes"]:
             yield plain(paragraph)
     title = app.env.titles[page].astext() if page in app.env.titles else page.title()
     yield f"{title}: {app.config.project}, a book on optimization for deep learning."

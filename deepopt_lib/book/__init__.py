@@ -1,7 +1,9 @@
 """What the pages use to show results: figures, tables, sources, and counted costs.
 
 Needs the extra ``[book]``. A page computes arrays with the other packages, and hands
-them to `plot` and `show`; `cost` counts the operations of a function as it runs.
+them to `plot` and `show`; `cost` counts the operations of a function as it runs. The
+packages inside: `draw` has the schematics, and `live` turns one of the `models` into a
+figure that answers.
 """
 
 try:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from deepopt_lib.book import svg, widths
+from deepopt_lib.book.ends import EndLabel, settle
+from deepopt_lib.book.legible import STYLE
+from deepopt_lib.book.tones import TONES
+from deepopt_lib.core.checks import check_int
 from deepopt_lib.core.types import Array
 
 __all__ = [
@@ -20,16 +27,13 @@ __all__ = [
     "label_ends",
     "line",
     "panels",
+    "phone",
     "style",
     "theory",
 ]
 
-BLUE = "#0072B2"
-VERMILION = "#D55E00"
-GREEN = "#009E73"
-PINK = "#CC79A7"
-GRAY = "#808080"
-INK = "#767676"  # text and axes: legible on white and on near-black
+# The last is that of text and axes.
+BLUE, VERMILION, GREEN, PINK, GRAY, INK = (tone.line for tone in TONES.values())
 
 
 class Look(NamedTuple):
@@ -72,29 +76,12 @@ LOOKS: dict[str, Look] = {
 
 
 def style() -> None:
-    """Set Matplotlib for the book: transparent, with text legible in light and dark."""
-    mpl.rcParams.update(
-        {
-            "figure.facecolor": "none",
-            "axes.facecolor": "none",
-            "savefig.facecolor": "none",
-            "figure.dpi": 200,
-            "figure.constrained_layout.use": True,
-            "font.size": 10,
-            "text.color": INK,
-            "axes.labelcolor": INK,
-            "axes.edgecolor": INK,
-            "xtick.color": INK,
-            "ytick.color": INK,
-            "axes.titlelocation": "left",
-            "axes.titlesize": 11,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "lines.linewidth": 2,
-            "legend.frameon": False,
-            "image.cmap": "cividis",
-        }
-    )
+    """Set Matplotlib for the book, and have a notebook store each figure twice as SVG.
+
+    Once as it is, and once for a phone: panels stacked, labels and legends fitted.
+    """
+    svg.install()
+    mpl.rcParams.update(STYLE)
 
 
 def figure(
@@ -129,11 +116,40 @@ def panels(
     *,
     size: tuple[float, float] = (7, 2.8),
     sharey: bool = True,
+    columns: int | None = None,
 ) -> tuple[Figure, list[Axes]]:
-    """Return ``n`` axes side by side under one title, by default with one y axis."""
+    """Return ``n`` axes side by side under one title, by default with one y axis.
+
+    On a phone ``columns`` of them stand side by side, by default one, or of pictures
+    without axes up to five.
+
+    Raises
+    ------
+    ValueError
+        If ``columns`` is not between 1 and ``n``.
+    """
+    if columns is not None:
+        check_int("columns", columns, 1, n)
     fig, axes = plt.subplots(1, n, figsize=size, sharey=sharey, squeeze=False)
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    widths.stack_in(fig, columns)
     return fig, list(axes[0])
+
+
+def phone(artist: Artist, properties: Mapping[str, Any]) -> None:
+    """Give an artist other properties on a phone: another place, if set by hand.
+
+    ``plot.phone(ax.text(2.9, 0.2, "diverges"), {"position": (2.6, 0.1)})``
+
+    Raises
+    ------
+    ValueError
+        If the artist has no such property.
+    """
+    for name in properties:
+        if not hasattr(artist, f"set_{name}") or not hasattr(artist, f"get_{name}"):
+            raise ValueError(f"an artist has no {name}: {artist!r}")
+    widths.on_phone(artist, properties)
 
 
 def line(
@@ -177,24 +193,8 @@ def label_ends(ax: Axes, gap: float = 0.075) -> list[str]:
     ``gap`` is the smallest distance between two labels, as a fraction of the height.
     """
     ax.figure.canvas.draw()  # settles limits and layout
-    to_axes = ax.transData + ax.transAxes.inverted()
-    ends = []
-    for drawn in ax.get_lines():
-        if not str(drawn.get_label()).startswith("_"):
-            xy = np.column_stack([drawn.get_xdata(), drawn.get_ydata()]).astype(float)
-            shown = to_axes.transform(xy[np.isfinite(xy).all(axis=1)][-1])
-            ends.append((min(max(float(shown[1]), 0.0), 1.0), float(shown[0]), drawn))
-    ends.sort(key=lambda end: -end[0])
-    height = 1.0 + gap
-    for i, (wanted, right, drawn) in enumerate(ends):
-        room = gap * (len(ends) - 1 - i)  # what the labels below still need
-        height = min(height - gap, max(wanted, room))
-        ax.text(
-            right + 0.02,
-            height,
-            str(drawn.get_label()),
-            transform=ax.transAxes,
-            color=drawn.get_color(),
-            va="center",
-        )
-    return [str(drawn.get_label()) for *_, drawn in ends]
+    lines = [x for x in ax.get_lines() if not str(x.get_label()).startswith("_")]
+    labels = [EndLabel(drawn, gap) for drawn in lines]
+    for label in sorted(labels, key=lambda label: -label.end(ax)[1]):
+        ax.add_artist(label).set_transform(ax.transAxes)
+    return [label.get_text() for label in settle(ax)]

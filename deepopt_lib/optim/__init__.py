@@ -11,6 +11,7 @@ from deepopt_lib.optim.adaptive import AdaGrad, Adam, AMSGrad, RMSprop
 from deepopt_lib.optim.base import FRACTION, NOT_NEGATIVE, Checked
 from deepopt_lib.optim.compose import Chain, MatrixOr, chain
 from deepopt_lib.optim.inplace.driver import InPlace
+from deepopt_lib.optim.inplace.javascript import javascript
 from deepopt_lib.optim.inplace.kernel import loop_source
 from deepopt_lib.optim.optimizer import Optimizer, OptimizerState
 from deepopt_lib.optim.orthogonalize import Orthogonalize
@@ -69,6 +70,7 @@ __all__ = [
     "cosine",
     "inverse_sqrt",
     "inverse_time",
+    "javascript",
     "join_schedules",
     "lion",
     "loop_source",

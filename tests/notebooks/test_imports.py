@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,10 @@ import pytest
 from tools.notebooks import ROOT, name, notebooks
 
 LIBRARY = "deepopt_lib"
-# Modules whose own lines a page shows, and a question that only a page asks.
+# Packages inside a package, modules whose own lines a page shows, and a question that
+# only a page asks.
 ALLOWED = {
+    *(f"deepopt_lib.book.{inside}" for inside in ("draw", "live", "models")),
     "deepopt_lib.compress.quantization.grid.fit_asymmetric",
     "deepopt_lib.compress.surgeon",
     "deepopt_lib.compress.quantization.integer",
@@ -24,11 +27,12 @@ ALLOWED = {
 
 
 def exported(package: str) -> set[str]:
-    """Return what may be imported from the library or from one of its packages."""
+    """Return what may be imported from the library, a package or a module of it."""
     folder = ROOT / package.replace(".", "/")
     if package == LIBRARY:
         return {path.parent.name for path in folder.glob("*/__init__.py")}
-    tree = ast.parse((folder / "__init__.py").read_text(encoding="utf8"))
+    path = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+    tree = ast.parse(path.read_text(encoding="utf8"))
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             return set(ast.literal_eval(node.value))
@@ -95,10 +99,71 @@ def test_what_is_allowed_is_there_and_used() -> None:
         assert f"from {module} import" in text and what in text, full
 
 
+API = ROOT / "chapters" / "api"
+SUBPACKAGES = ("draw", "live", "models")  # of the package `book`
+PAGES = {path.stem: path.read_text("utf8") for path in API.glob("*.md")}
+# A directive with its options, and the package that names are of.
+DIRECTIVE = re.compile(r"^\.\. (?:(auto|py:)(\w+)|currentmodule):: (\S+?)(?:\(\))?$")
+
+
+def listed(text: str) -> Iterator[str]:
+    """Yield the full name of what a page of the API has an entry for."""
+    package = name = ""
+    for line in text.splitlines():
+        if found := DIRECTIVE.match(line):
+            how, kind, name = found.groups()
+            if how is None:
+                package = name
+            elif how == "auto" and kind == "module":
+                package = name
+                if name.count(".") == 2:  # one that a package may offer as such
+                    yield name
+            else:
+                yield name if name.startswith(LIBRARY) else f"{package}.{name}"
+        elif line.strip() == ":members:":
+            yield from (f"{name}.{item}" for item in exported(name))
+        elif line.strip().startswith(":exclude-members:"):
+            for item in line.split(":")[-1].replace(",", " ").split():
+                yield f"-{name}.{item}"
+
+
+def entries(text: str) -> Counter[str]:
+    """Count the entries of a page, those of what it leaves out taken off."""
+    names = list(listed(text))
+    count = Counter(name for name in names if name[0] != "-")
+    count.subtract(name[1:] for name in names if name[0] == "-")
+    return count
+
+
 @pytest.mark.parametrize("package", sorted(exported(LIBRARY)))
-def test_the_api_page_lists_what_a_package_offers(package: str) -> None:
-    text = (ROOT / "chapters" / "api.md").read_text("utf8")
-    _, _, rest = text.partition(f"\n## `{package}`\n")
-    section, _, _ = rest.partition("\n## ")
-    listed = set(re.findall(r"\w+", section))
-    assert exported(f"{LIBRARY}.{package}") <= listed
+def test_every_name_of_a_package_has_one_entry_on_its_page(package: str) -> None:
+    within = tuple(f"{LIBRARY}.book.{inner}." for inner in SUBPACKAGES)
+    found = Counter(
+        name.rsplit(".", 1)[1]
+        for name in entries(PAGES[package]).elements()
+        if not name.startswith(within)  # the next test asks for these
+    )
+    names = exported(f"{LIBRARY}.{package}")
+    assert {name: found[name] for name in names} == dict.fromkeys(names, 1)
+
+
+@pytest.mark.parametrize("package", SUBPACKAGES)
+def test_packages_of_the_book_are_listed_whole(package: str) -> None:
+    found = entries(PAGES["book"])
+    names = {
+        f"{LIBRARY}.book.{package}.{n}" for n in exported(f"{LIBRARY}.book.{package}")
+    }
+    assert {name: found[name] for name in names} == dict.fromkeys(names, 1)
+
+
+def test_a_page_lists_its_own_package_alone() -> None:
+    for page, text in PAGES.items():
+        assert {name.split(".")[1] for name in entries(text)} == {page}
+
+
+def test_the_overview_and_the_contents_have_every_package() -> None:
+    overview = (ROOT / "chapters" / "api.md").read_text("utf8")
+    linked = re.findall(r"\]\(api/(\w+)\.md\)", overview)
+    toc = re.findall(r"file: chapters/api/(\w+)", (ROOT / "_toc.yml").read_text("utf8"))
+    assert sorted(linked) == sorted(toc) == sorted(PAGES) == sorted(exported(LIBRARY))
+    assert "python -m deepopt_lib.compress" in overview

@@ -11,6 +11,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from deepopt_lib.book import svg
+from tools.notebooks import NARROW
 from tools.tolerance import tolerance
 
 ROOT = Path(__file__).parents[2]
@@ -121,6 +123,40 @@ def test_a_declaration_that_means_nothing_is_named(folder: Path) -> None:
 def test_other_declarations_are_refused(compare: object) -> None:
     with pytest.raises(ValueError, match="compare"):
         tolerance({"compare": compare})
+
+
+DRAWS = """from IPython.display import display
+
+class Drawing:
+    def __repr__(self):
+        return "<Figure size 700x360 with 1 Axes>"
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return dict.fromkeys(("image/svg+xml", NARROW), f"<svg>{answer}</svg>")
+
+display(Drawing())"""
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_figure_is_there_but_not_compared(folder: Path, stored: bool) -> None:
+    path = folder / "book.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    source = f"from library import answer\nNARROW = {NARROW!r}\n{DRAWS}"
+    cell = nbformat.v4.new_code_cell(source, execution_count=3)
+    drawn = {kind: "<svg>another</svg>" for kind in ("image/svg+xml", NARROW)}
+    drawn["text/plain"] = "<Figure size 1400x720 with 1 Axes>"
+    if stored:
+        cell.outputs = [nbformat.v4.new_output("display_data", drawn)]
+    notebook.cells.append(cell)
+    nbformat.validate(notebook)
+    nbformat.write(notebook, path)
+    result = validate(folder)
+    assert ("3 passed" in result.stdout) == stored, result.stdout
+    assert stored or "book.ipynb::Cell 2" in result.stdout
+
+
+def test_the_type_of_a_figure_for_a_phone_is_that_of_the_library() -> None:
+    assert NARROW == svg.NARROW_TYPE
 
 
 def test_most_cells_declare_nothing() -> None:

@@ -10,12 +10,18 @@ from typing import Any
 
 import pytest
 
+from tools.notebooks import NARROW, PICTURES, is_figure
+
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(
     p
     for p in (ROOT / "chapters").rglob("*.ipynb")
     if ".ipynb_checkpoints" not in p.parts
 )
+# Pages to look something up in: no sections of a chapter, and no exercises.
+LOOK_UP = ("solve",)
+# Characters of a stored picture: an SVG, or a PNG of 150 kB.
+LARGEST = {kind: 200_000 if "svg" not in kind else 80_000 for kind in PICTURES}
 # The labels of equations, figures, algorithms, exercises and sections.
 LABEL = re.compile(
     r"^(?:\((?P<section>[\w-]+)\)=|:label: (?P<directive>[\w-]+)"
@@ -24,8 +30,11 @@ LABEL = re.compile(
 )
 
 
-def problems(notebook: dict[str, Any]) -> Iterator[str]:
-    """Yield each broken rule; a cell is named by its place, counted from 0."""
+def problems(notebook: dict[str, Any], look_up: bool = False) -> Iterator[str]:
+    """Yield each broken rule; a cell is named by its place, counted from 0.
+
+    A page to ``look_up`` something in need not be built like a chapter.
+    """
     if notebook["metadata"].get("kernelspec", {}).get("name") != "python3":
         yield "the kernel must be python3"
     cells = notebook["cells"]
@@ -50,6 +59,8 @@ def problems(notebook: dict[str, Any]) -> Iterator[str]:
         yield from _outputs(i, cell, source)
     text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] != "code")
     yield from _text(cells, text)
+    if not look_up:
+        yield from _chapter(text)
 
 
 def _outputs(i: int, cell: dict[str, Any], source: str) -> Iterator[str]:
@@ -66,18 +77,16 @@ def _outputs(i: int, cell: dict[str, Any], source: str) -> Iterator[str]:
             and output.get("name") != "stdout"
         ):
             yield f"cell {i}: an error or a warning is stored"
-        if "image/png" in data:
+        if is_figure(output):
             if not mystnb.get("image", {}).get("alt", "").strip():
                 yield f"cell {i}: the figure has no alt text"
             if not mystnb.get("figure", {}).get("caption", "").strip():
                 yield f"cell {i}: the figure has no caption"
-            if len(data["image/png"]) * 3 / 4 > 150_000:
-                yield f"cell {i}: the figure is larger than 150 kB"
+            for kind in {*PICTURES} & {*data}:
+                if len("".join(data[kind])) > LARGEST[kind]:
+                    yield f"cell {i}: the figure is larger than {LARGEST[kind]:,}"
         shown = "".join(data.get("text/plain", "")) + "".join(output.get("text", ""))
-        if (
-            re.search(r"<Figure|object at 0x|\bAxes\(", shown)
-            and "image/png" not in data
-        ):
+        if re.search(r"<Figure|object at 0x|\bAxes\(", shown) and not is_figure(output):
             yield f"cell {i}: a repr is stored; give the last value a name"
         shown += "".join(data.get("text/markdown", ""))
         shown = re.sub(r"\]\(<?https?://\S+", "](", shown)  # numbers in addresses
@@ -90,17 +99,8 @@ def _outputs(i: int, cell: dict[str, Any], source: str) -> Iterator[str]:
 def _text(cells: list[dict[str, Any]], text: str) -> Iterator[str]:
     if not "".join(cells[0]["source"]).startswith("# "):
         yield "cell 0: a notebook starts with its title"
-    for heading in ("What goes wrong", "In practice", "Exercises", "Key takeaways"):
-        if not re.search(rf"^## {heading}", text, re.MULTILINE):
-            yield f"there is no section '{heading}'"
     if links := re.findall(r"\]\((?:\.\./)?[a-z_/]+\)", text):
         yield f"links need an ending, to work in JupyterLab as well: {links}"
-    exercises = re.findall(r"^:::\{exercise\}.*\n:label: ([\w-]+)", text, re.MULTILINE)
-    solved = re.findall(r"^:::\{solution-start\} ([\w-]+)", text, re.MULTILINE)
-    if len(exercises) < 3:
-        yield f"{len(exercises)} exercises, at least 3 are due"
-    if exercises != solved:
-        yield f"exercises {exercises} do not match solutions {solved}"
     for name in re.findall(r"\{glue:\w*\}`([\w-]+)", text):
         stored = [
             o["metadata"].get("scrapbook", {}).get("name")
@@ -112,9 +112,22 @@ def _text(cells: list[dict[str, Any]], text: str) -> Iterator[str]:
             yield f"glue {name!r} is used in the text and stored by no cell"
 
 
+def _chapter(text: str) -> Iterator[str]:
+    for heading in ("What goes wrong", "In practice", "Exercises", "Key takeaways"):
+        if not re.search(rf"^## {heading}", text, re.MULTILINE):
+            yield f"there is no section '{heading}'"
+    exercises = re.findall(r"^:::\{exercise\}.*\n:label: ([\w-]+)", text, re.MULTILINE)
+    solved = re.findall(r"^:::\{solution-start\} ([\w-]+)", text, re.MULTILINE)
+    if len(exercises) < 3:
+        yield f"{len(exercises)} exercises, at least 3 are due"
+    if exercises != solved:
+        yield f"exercises {exercises} do not match solutions {solved}"
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_notebook_obeys_the_rules(path: Path) -> None:
-    found = list(problems(json.loads(path.read_text(encoding="utf8"))))
+    notebook = json.loads(path.read_text(encoding="utf8"))
+    found = list(problems(notebook, look_up=path.stem in LOOK_UP))
     assert not found, f"{path.relative_to(ROOT)}:\n" + "\n".join(found)
 
 
@@ -145,7 +158,8 @@ def sample() -> dict[str, Any]:
     )
     headings = ("What goes wrong", "In practice", "Exercises", "Key takeaways")
     sections = "\n".join(f"## {heading}" for heading in headings)
-    output = {"output_type": "display_data", "data": {"image/png": ""}, "metadata": {}}
+    data = {"image/svg+xml": ["<svg>\n", "</svg>"]}
+    output = {"output_type": "display_data", "data": data, "metadata": {}}
     return {
         "metadata": {"kernelspec": {"name": "python3"}},
         "cells": [
@@ -167,6 +181,15 @@ def test_the_sample_is_fine() -> None:
     assert list(problems(sample())) == []
 
 
+def test_a_page_to_look_up_in_needs_no_sections_and_keeps_the_other_rules() -> None:
+    notebook = sample()
+    notebook["cells"] = notebook["cells"][:2]
+    assert list(problems(notebook, look_up=True)) == []
+    assert len(list(problems(notebook))) == 5  # four sections and the exercises
+    notebook["cells"][1]["execution_count"] = None
+    assert len(list(problems(notebook, look_up=True))) == 1
+
+
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
@@ -174,6 +197,10 @@ def test_the_sample_is_fine() -> None:
         (lambda c: c.update(execution_count=7), "cell 1: count 7"),
         (lambda c: c["metadata"]["mystnb"].pop("image"), "cell 1: .* no alt text"),
         (lambda c: c["metadata"]["mystnb"].pop("figure"), "cell 1: .* no caption"),
+        (
+            lambda c: c["outputs"][0]["data"].update({NARROW: ["<svg>" * 20_000]}),
+            "cell 1: the figure is larger than 80,000",
+        ),
         (lambda c: c.update(source=["x = 1\n"] * 40), "cell 1: 40 lines"),
         (lambda c: c["metadata"].update(tags=["nbval-skip"]), "cell 1: the tag"),
         (

@@ -40,7 +40,8 @@ def unhidden_solutions(page: Page) -> list[str]:
             page.keyboard.press("Enter")
             box, shown = page.evaluate(SHOWN, [selector, inside])[0]
             problems += [] if shown else [f"solution does not open: {box}"]
-    return problems if count else ["no hidden solution on this page"]
+    exercises = page.query_selector("article .exercise")
+    return problems if count or not exercises else ["no hidden solution on this page"]
 
 
 def stuck_player(page: Page) -> list[str]:

@@ -68,7 +68,7 @@ def test_titles_and_descriptions_differ() -> None:
 def test_images_have_alt_text_and_size(name: str) -> None:
     for image in document(name).images:
         assert image.get("alt", "").strip(), image
-        if image["src"].endswith(".png"):
+        if image["src"].endswith((".png", ".svg")):
             assert image.get("width"), image
             assert image.get("height"), image
 

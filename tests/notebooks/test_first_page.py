@@ -1,15 +1,16 @@
-"""The map on the first page says what the chapters have measured."""
+"""The first page says what the chapters have measured."""
 
 import re
 
 import pytest
 
-from tools.map import COSTS, INDEX, MAP, Gain, drawn
+from tools.first_page import INDEX, drawn
+from tools.map import COSTS, MAP, Gain
 
 
 def test_map_is_up_to_date_and_leads_to_pages() -> None:
     text = INDEX.read_text(encoding="utf8")
-    assert drawn(text) == text, "run `python -m tools.map`"
+    assert drawn(text) == text, "run `python -m tools.first_page`"
     links = re.findall(r"\]\(([\w/]+\.ipynb)\)", text)
     assert all((INDEX.parent / link).is_file() for link in links)
     assert len(links) >= sum(len(gains) for gains in MAP.values())
