@@ -68,7 +68,7 @@ def quantization_grid(
         color = "vermilion" if out else "blue"
         end = (x(levels[code]), grid - 7)
         c.arrow((x(value), line + 6), end, color=color)
-        c.dot(x(value), line, color=color)
+        c.spot(x(value), line, color=color)
     for code, level in enumerate(levels):
         is_zero = code == zero
         color = "green" if is_zero else "gray"

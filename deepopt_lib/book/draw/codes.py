@@ -93,7 +93,7 @@ def _tree(c: Canvas, words: list[str], counts: list[int]) -> None:
             side = -10 if bit == "0" else 10
             middle = (x[node] + end[0]) / 2, (y[node] + end[1]) / 2
             c.text(middle[0] + side, middle[1] - 2, bit, color="gray")
-        c.dot(x[node], y[node], 3.5, color="gray")
+        c.spot(x[node], y[node], 3.5, color="gray")
     for k, word in enumerate(words):
         c.box(x[word] - 14, y[word] - 13, 28, 26, color=COLORS[k], tint=0.3)
         c.text(x[word], y[word], str(k), bold=True)

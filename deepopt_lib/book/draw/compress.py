@@ -99,7 +99,7 @@ def lora(
     c.text(231, 178, "B", bold=True)
     c.arrow((276, 62), (334, 112), color="gray")
     c.arrow((276, 178), (334, 130), color="pink")
-    c.dot(345, 121, 11, color="gray", tint=0.1)
+    c.spot(345, 121, 11, color="gray", tint=0.1)
     c.text(345, 121, "+", bold=True)
     c.arrow((359, 121), (392, 121))
     c.text(412, 121, "y", bold=True)

@@ -84,7 +84,7 @@ def roofline(
     c.text(left, roof + 18, words, at="start", color="vermilion")
     for name, intensity in kernels.items():
         x, y = place(intensity)
-        c.dot(x, y, 5, color="ink")
+        c.spot(x, y, 5, color="ink")
         if intensity < ridge:
             c.text(x - 8, y - 12, name, at="end")
         else:

@@ -101,7 +101,7 @@ class Pen:
             f'height="{written(h)}" rx="{written(min(round, w / 2, h / 2))}" {look}/>'
         )
 
-    def dot(
+    def spot(
         self, x: float, y: float, r: float = 4.0, *, color: str, tint: float = 1.0
     ) -> None:
         """Draw a dot, or with less tint a circle."""

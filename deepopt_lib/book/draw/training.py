@@ -159,7 +159,7 @@ def private_sgd(
     check_number("clip", clip, 0, ends="()")
     check_number("noise", noise, 0, ends="()")
     check_int("seed", seed, 0)
-    clipped = g * clip / np.maximum(np.linalg.norm(g, axis=1), clip)[:, None]
+    clipped = g * clip / np.maximum(np.sqrt((g * g).sum(axis=1)), clip)[:, None]
     total = clipped.sum(axis=0)
     draws = np.random.default_rng(seed).normal(0, noise * clip, (40, 2))
     cloud = np.vstack([total + draws, total[None], np.zeros((1, 2))])
@@ -187,12 +187,12 @@ def private_sgd(
         c.text(middle, 10, name, bold=True)
         origin = place(np.zeros(2))
         if k < 2:
-            c.dot(*origin, scale * clip, color="gray", tint=0.08)
+            c.spot(*origin, scale * clip, color="gray", tint=0.08)
             for v in (g, clipped)[k]:
                 c.arrow(origin, place(v), color=("gray", "blue")[k], width=1.8)
             continue
         for v in draws:
-            c.dot(*place(total + v), 1.6, color="gray", tint=0.5)
+            c.spot(*place(total + v), 1.6, color="gray", tint=0.5)
         c.arrow(origin, place(total), color="blue", width=2.2)
         c.arrow(place(total), place(total + draws[0]), color="vermilion", width=2.2)
     return c.figure(caption)

@@ -79,8 +79,8 @@ def velocity(
             c.curve([place(w) for w in ring], width=0.7)
         for before, after in itertools.pairwise(paths[k]):
             c.arrow(place(before), place(after), color=color, width=1.8, head=6)
-        c.dot(*place(start), color=color)
-        c.dot(*place(np.zeros(2)), 3, color="ink")
+        c.spot(*place(start), color=color)
+        c.spot(*place(np.zeros(2)), 3, color="ink")
         c.text(4, middle - 60, name, at="start", color=color, bold=True)
         words = f"{left[k]:.0%} of the way to go"
         c.text(WIDTH - 4, middle - 60, words, at="end", name="left")
