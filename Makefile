@@ -46,7 +46,8 @@ env: ## create or update .venv from constraints.txt (every target does)
 
 # ── the book ──
 
-book: html ## build the site into _build/html
+book: html ## build the site into _build/html (LIVE=1: its pages run in the browser; fetches Pyodide once)
+	@$(if $(LIVE),$(BIN)/python -m tools.live)
 	@echo "The book is at $(CURDIR)/_build/html/index.html (make serve: http://127.0.0.1:8000)"
 
 # Always from a clean folder: a warm build forgets the warnings of the pages it keeps.
@@ -75,7 +76,9 @@ serve: env ## show the built site at http://127.0.0.1:8000 (PORT=8001: there)
 	@test -d _build/html || $(NO_BOOK)
 	@$(BIN)/python -m http.server --directory _build/html --bind 127.0.0.1 $(or $(PORT),8000)
 
+# Of a notebook that it does not trust JupyterLab shows no drawing before its cell is run.
 lab: env ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter trust chapters/*.ipynb chapters/*/*.ipynb > /dev/null
 	@$(BIN)/jupyter lab chapters --LabApp.news_url=None \
 	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
@@ -141,7 +144,7 @@ foreign: env
 site: env
 	@$(PYTEST) tests/site -n 2 --dist loadgroup
 
-lighthouse: env ## measure three pages of the built site with Lighthouse
+lighthouse: env ## measure ten pages of the built site with Lighthouse
 	@$(BIN)/python -m tools.lighthouse
 
 screenshots: env ## photograph the built site (PAGES="chapters/background": only these)

@@ -3,7 +3,7 @@
    the Python that the tests check. Only the marks are drawn again; the axes stay. */
 (() => {
   "use strict";
-  const NUDGE = 1 + 1e-12, FAR = 20, WIDTH = 320;
+  const NUDGE = 1 + 1e-12, FAR = 20, WIDTH = 320, NEAR = 9;
 
   /* --- words: as deepopt_lib/book/live/words.py --- */
   const trimmed = (text) => text.includes(".") ? text.replace(/\.?0+$/, "") : text;
@@ -57,10 +57,10 @@
   const draw = {
     line: (node, panel, values, keys) => line(node, panel, values, keys, false),
     steps: (node, panel, values, keys) => line(node, panel, values, keys, true),
-    points: (node, panel, values, keys) => {
-      const [xs, ys] = columns(values, keys);
-      const dots = xs.map((x, i) => at(panel, x, ys[i])).filter(([x, y]) => !Number.isNaN(x + y));
-      node.setAttribute("d", dots.map(([x, y]) => `M${x} ${y}h0`).join(""));
+    points: (node, panel, values, [x, y, outline = "h0"]) => {
+      const [xs, ys] = columns(values, [x, y]);
+      const dots = xs.map((a, i) => at(panel, a, ys[i])).filter(([a, b]) => !Number.isNaN(a + b));
+      node.setAttribute("d", dots.map(([a, b]) => `M${a} ${b}${outline}`).join(""));
     },
     boxes: (node, panel, values, keys) => {
       const [x0, y0, x1, y1] = columns(values, keys);
@@ -112,6 +112,33 @@
           output.value = `${number(value)} ${spec.unit ?? ""}`.trim();
           input.setAttribute("aria-valuetext", output.value);
         },
+      };
+    },
+    pick: (spec, { form, stages, panels, given, looked }) => {
+      const input = form.querySelector(`input[data-name="${spec.name}"]`);
+      const output = input.parentNode.querySelector("output");
+      const stage = stages[spec.panel], panel = panels[spec.panel], [left, top] = panel.box;
+      const [xs, ys] = spec.among.map((name) => given[name]);
+      const places = xs.map((x, i) => at(panel, x, ys[i]));
+      const nearest = (event, reach) => {
+        const outer = stage.getBoundingClientRect(), unit = outer.width / WIDTH;
+        const a = (event.clientX - outer.left) / unit - left, b = (event.clientY - outer.top) / unit - top;
+        const away = places.map(([x, y]) => Math.hypot(x - a, y - b)), least = Math.min(...away);
+        if (least > reach) return;
+        input.value = away.indexOf(least);
+        looked();
+      };
+      input.addEventListener("input", looked);
+      stage.classList.add("live-plane");
+      stage.addEventListener("click", (event) => nearest(event, Infinity));
+      stage.addEventListener("pointermove", (event) => { if (event.pointerType === "mouse") nearest(event, NEAR); });
+      return {
+        read: (values) => {
+          const i = values[spec.name] = Number(input.value), words = spec.says.map((name) => given[name][i]);
+          output.value = words[0];
+          input.setAttribute("aria-valuetext", words.join(", "));
+        },
+        set: (wanted) => { input.value = wanted; },
       };
     },
     choice: (spec, { form, moved }) => {
@@ -208,10 +235,11 @@
     const lists = [...figure.querySelectorAll(".live-lists dd")];
     const heard = make("p", { class: "live-heard", "aria-live": "polite" }, figure);
     const live = { spec, values: {} };
-    let frame = 0, timer = 0;
+    let frame = 0, timer = 0, aloud = false;
 
     const redraw = (quiet) => {
       frame = 0;
+      aloud = false;
       const settings = {};
       held.forEach((hand) => hand.read(settings));
       const results = program.model({ ...spec.given, ...program.rules, ...settings });
@@ -221,12 +249,15 @@
       lists.forEach((node, i) => { node.textContent = values[spec.lists[i]].map((v) => said(v)).join(" "); });
       text.textContent = fill(spec.text, values);
       Object.assign(live, { settings, results, values });
+      if (quiet) return;
       clearTimeout(timer);
-      if (!quiet) timer = setTimeout(() => { heard.textContent = text.textContent; }, 700);
+      timer = setTimeout(() => { heard.textContent = text.textContent; }, 700);
     };
-    const moved = () => { frame ||= requestAnimationFrame(() => redraw(false)); };
+    // To look at a mark changes no sentence: its slider says what it is.
+    const looked = () => { frame ||= requestAnimationFrame(() => redraw(!aloud)); };
+    const moved = () => { aloud = true; looked(); };
     const held = spec.controls.map((one) =>
-      hands[one.kind](one, { form, stages, panels: spec.panels, moved }));
+      hands[one.kind](one, { form, stages, panels: spec.panels, given: spec.given, moved, looked }));
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("reset", () => { held.forEach((hand) => hand.reset?.()); setTimeout(moved); });
     form.reset();

@@ -9,7 +9,7 @@ import contextlib
 import string
 from collections.abc import Iterator, Mapping
 
-from deepopt_lib.book import show
+from deepopt_lib.book import kept
 from tools.notebooks import CHAPTERS
 
 COSTS = ("steps", "FLOPs", "time", "bytes", "memory", "messages")
@@ -128,7 +128,7 @@ def lines() -> Iterator[str]:
         cells = []
         for cost in COSTS:
             chapter, gain = gains.get(cost, ("", ""))
-            said = gain and Gain(show.stored(chapter)).format(gain)
+            said = gain and Gain(kept.stored(chapter)).format(gain)
             cells.append(f"[{said}]({chapter}.ipynb)" if gain else " ")
         yield f"| {technique} | {' | '.join(cells)} |\n"
 

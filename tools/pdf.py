@@ -59,7 +59,8 @@ def make(browser: Browser, site: Path, toc: Path, out: Path) -> int:
         pages: dict[str, int] = {}
         for again in (False, True):
             articles = joined(site, toc)
-            links = [address(site, s) for s in sheets(site, articles[0].name)]
+            names = dict.fromkeys(s for a in articles for s in sheets(site, a.name))
+            links = [address(site, name) for name in names]
             how = Print(links, MARK.as_uri(), authors)
             file.write_text(document(articles, how, pages), "utf8")
             pdf = print_file(page, file)

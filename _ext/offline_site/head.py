@@ -23,6 +23,7 @@ ASKED_FOR = {
     "katex-math.css": 'class="katex',
     "sphinx-design.min.css": 'class="sd-',
     "design-tabs.js": 'class="sd-tab-',
+    "dots.css": 'style="--at: ',
     "draw.css": 'class="drawing"',
     "figures.js": 'class="drawn"',
     "live.css": 'class="live"',

@@ -3,20 +3,27 @@
 A screen that is too narrow for a table of numbers scrolls it beside its first column.
 Sentences side by side cannot be read that way: on a phone there a row becomes a card,
 and each cell says the name of its column, which CSS can write if the cell has it. On a
-wide screen a table that is too wide for the text takes the margin, too.
+wide screen a table that is too wide for the text takes the margin, too. And the
+columns that `show.dots` names are drawn: a dot beside each number.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes  # type: ignore[import-untyped]
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
+from deepopt_lib.book.dots import places
+
 # The least number of characters in the longest cell of a column of text: the class of
 # its cells, and how many characters each line of it should hold.
 KINDS = ((24, "long", 19), (12, "words", 11))
+DOTS = "dots"  # the class of a table with drawn columns, and of their number
+MOST_TRACKS = 3  # that are told apart by it
+ASKED = re.compile(r"<!-- dots: ([\d, log]+) -->")  # as `show.dots` writes it
 CARDS = "cards"  # the class of a table whose rows become cards
 WIDE = "full-width"  # of one for which the theme clears the margin
 COLUMN = 76  # characters of a table that fit beside the contents at 1200 pixels
@@ -27,17 +34,16 @@ NO_LABEL = (nodes.math, nodes.image, nodes.raw)  # an attribute has only charact
 Column = tuple[nodes.Element, ...]  # its name and its cells
 
 
-class labelled_cell(nodes.entry):  # type: ignore[misc]  # noqa: N801
-    """A cell that knows the name of its column."""
+class told_cell(nodes.entry):  # type: ignore[misc]  # noqa: N801
+    """A cell with attributes of HTML: the name of its column, the place of its dot."""
 
 
-def visit_labelled_cell(writer: Any, node: nodes.Element) -> None:
+def visit_told_cell(writer: Any, node: nodes.Element) -> None:
     """Open a cell."""
-    label = {"data-label": node["label"]}
-    writer.body.append(writer.starttag(node, "td", "", **label))
+    writer.body.append(writer.starttag(node, "td", "", **node["told"]))
 
 
-def depart_labelled_cell(writer: Any, node: nodes.Element) -> None:
+def depart_told_cell(writer: Any, node: nodes.Element) -> None:
     """Close it."""
     writer.body.append("</td>\n")
 
@@ -103,9 +109,41 @@ def mark(table: nodes.Element) -> None:
         table["classes"].append(CARDS)
         for name, *below in columns:
             for entry in below:
-                label = labelled_cell("", *entry.children, label=name.astext())
-                label.update_all_atts(entry)
-                entry.replace_self(label)
+                tell(entry, {"data-label": name.astext()})
+
+
+def tell(entry: nodes.Element, told: dict[str, str]) -> None:
+    """Give a cell attributes of HTML."""
+    cell = told_cell("", *entry.children, told=told)
+    cell.update_all_atts(entry)
+    entry.replace_self(cell)
+
+
+def draw(table: nodes.Element, marks: str) -> None:
+    """Draw columns of a table, named as in "1, 3 log", as dots on a line."""
+    cells, rows = entries(table), len(list(table.findall(nodes.row)))
+    width = len(cells) // rows
+    columns = [mark.split() for mark in marks.split(",")]
+    table["classes"] += [DOTS, f"{DOTS}-{min(len(columns), MOST_TRACKS)}"]
+    for i, *log in columns:
+        name, *below = cells[int(i) :: width]
+        name["classes"].append("drawn")
+        dots, zero = places([entry.astext() for entry in below], bool(log))
+        for entry, dot in zip(below, dots, strict=True):
+            if dot is not None:
+                entry["classes"] += ["dot"] if dot.low == dot.high else ["dot", "bar"]
+                style = f"--at: {dot.at:g}; --low: {dot.low:g}; --high: {dot.high:g}"
+                style += f"; --zero: {zero:g}" if zero >= 0 else ""
+                tell(entry, {"style": style})
+
+
+def draw_asked(page: nodes.Element) -> None:
+    """Draw the tables before a comment that asks for it, and drop the comment."""
+    for comment in list(page.findall(nodes.raw)):
+        if asked := ASKED.fullmatch(comment.astext().strip()):
+            above = comment.parent[comment.parent.index(comment) - 1]
+            draw(tables(above)[-1], asked[1])
+            comment.parent.remove(comment)
 
 
 class Tables(SphinxPostTransform):
@@ -115,12 +153,14 @@ class Tables(SphinxPostTransform):
     formats = ("html",)
 
     def run(self, **kwargs: Any) -> None:
-        """Mark them."""
+        """Draw those that ask for it, mark the others."""
+        draw_asked(self.document)
         for table in tables(self.document):
-            mark(table)
+            if DOTS not in table["classes"]:
+                mark(table)
 
 
 def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
-    app.add_node(labelled_cell, html=(visit_labelled_cell, depart_labelled_cell))
+    app.add_node(told_cell, html=(visit_told_cell, depart_told_cell))
     app.add_post_transform(Tables)

@@ -1,24 +1,30 @@
-"""What a notebook shows besides figures: tables, verdicts and source code."""
+"""What a notebook shows besides figures: dot plots, tables, sentences, source code."""
 
 from __future__ import annotations
 
-import ast
 import inspect
 import json
 import re
 import textwrap
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from IPython.display import Markdown
 
+from deepopt_lib.book.dots import check_column
+from deepopt_lib.book.kept import chapters
 from deepopt_lib.core.checks import check_int
 from deepopt_lib.trials.verdicts import Claim, Verdict
 
-__all__ = ["paper_here", "reproduction", "source", "stored", "table"]
-
-GLUED = "application/papermill.record/text/plain"  # where glue keeps a value's repr
+__all__ = [
+    "checks",
+    "dots",
+    "paper_here",
+    "reproduction",
+    "sentence",
+    "source",
+    "table",
+]
 
 
 def source(thing: Any) -> Markdown:
@@ -57,6 +63,79 @@ def table(
     return _markdown("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
 
 
+def dots(
+    header: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    of: Sequence[str] = (),
+    log: Sequence[str] = (),
+    bold: int | None = None,
+) -> Markdown:
+    """Show a dot plot: a line each, and a dot beside each number of some columns.
+
+    A notebook shows a `table`; the site draws the columns ``of`` and ``log``, without
+    them all columns of numbers, each on a scale of its own, those in ``log`` by
+    magnitude. ``"+0.4 [0.1, 0.7]"`` and ``"97.3 ± 0.2"`` have a bar, too.
+
+    Raises
+    ------
+    ValueError
+        As `table`; if there is no row, if a column is missing or has no number, if its
+        units differ, or if one in ``log`` has a number that is not above zero.
+    """
+    if not rows:
+        raise ValueError(f"no row for the columns {list(header)}")
+    shown = table(header, rows, bold=bold)
+    numbers = [name for i, name in enumerate(header) if _is_number(rows[0][i])]
+    drawn = {*of, *log} or {*numbers}
+    if missing := sorted(drawn - {*header}):
+        raise ValueError(f"no column is named {missing}, only {list(header)}")
+    marks = []
+    for i, name in enumerate(header):
+        if name in drawn:
+            check_column(name, [_text(row[i]) for row in rows], name in log)
+            marks.append(f"{i} log" if name in log else str(i))
+    if not marks:
+        raise ValueError(f"no column of {list(header)} has numbers")
+    return _markdown(f"{shown.data}\n\n<!-- dots: {', '.join(marks)} -->")
+
+
+def sentence(text: str) -> Markdown:
+    """Show a sentence, in Markdown, with the numbers that a cell has computed.
+
+    Raises
+    ------
+    ValueError
+        If it does not end as a sentence does.
+    """
+    if not text.rstrip().endswith((".", "?", ":")):
+        raise ValueError(f"a sentence ends with a full stop: {text!r}")
+    return _markdown(text)
+
+
+def checks(about: str, claims: Mapping[str, Any]) -> Markdown:
+    """Show which claims ``about`` something hold: first those, then the others.
+
+    Raises
+    ------
+    ValueError
+        If there is no claim, or if one is neither true nor false.
+    """
+    if not claims:
+        raise ValueError(f"no claim about {about!r}")
+    for claim, holds in claims.items():
+        if holds not in (True, False):
+            raise ValueError(f"{claim!r} must be true or false, got {holds!r}")
+    groups = [("this holds", True), ("this does not", False)]
+    lines: list[str] = []
+    for name, kind in groups:
+        found = [f"- {claim}" for claim, holds in claims.items() if holds == kind]
+        if found:
+            start = f"{name[0].upper()}{name[1:]}" if lines else f"{about}, {name}"
+            lines += [f"{start}:", "", *found, ""]
+    return _markdown("\n".join(lines))
+
+
 def paper_here(rows: Sequence[Claim]) -> Markdown:
     """Show what a paper reports beside what this page measured, and the verdict.
 
@@ -83,7 +162,7 @@ def reproduction(name: str) -> Markdown:
     ValueError
         If there is no such experiment, or not all of it has been run.
     """
-    path = _chapters().parent / "reproductions" / f"{name}.json"
+    path = chapters().parent / "reproductions" / f"{name}.json"
     found = json.loads(path.read_text(encoding="utf8")) if path.is_file() else {}
     if not found.get("claims"):
         raise ValueError(f"{name!r} was not run to its end: make reproduce RUN={name}")
@@ -95,50 +174,6 @@ def reproduction(name: str) -> Markdown:
         f"{shown}\n\n{len(seeds)} seeds, {minutes:.0f} minutes of one core; "
         f"`make reproduce RUN={name}` runs it again."
     )
-
-
-def stored(chapter: str, *names: str) -> dict[str, Any]:
-    """Return values that another page of the book has glued, by name.
-
-    ``chapter`` is its path in the folder ``chapters`` ("practice/momentum"), which the
-    working directory is or lies in. Without ``names`` all of them. Nothing is run:
-    these are stored outputs, which the tests compare with a fresh run.
-
-    Raises
-    ------
-    ValueError
-        If the folder, the notebook or a name is missing.
-    """
-    root = _chapters()
-    path = root / f"{chapter.removesuffix('.ipynb')}.ipynb"
-    if not path.is_file():
-        raise ValueError(f"there is no notebook {chapter!r} in {root}")
-    values = {}
-    for cell in json.loads(path.read_text(encoding="utf8"))["cells"]:
-        for output in cell.get("outputs", []):
-            name = output.get("metadata", {}).get("scrapbook", {}).get("name")
-            if name and GLUED in output["data"]:
-                values[name] = _value("".join(output["data"][GLUED]))
-    if missing := [name for name in names if name not in values]:
-        raise ValueError(f"{chapter!r} glues no {missing}, only {sorted(values)}")
-    return {name: values[name] for name in names or values}
-
-
-def _chapters() -> Path:
-    """Return the folder of the pages, which the working directory is or lies in."""
-    here = Path.cwd()
-    root = next((p for p in (here, *here.parents) if p.name == "chapters"), None)
-    if root is None:
-        raise ValueError(f"no folder 'chapters' at or above {here}")
-    return root
-
-
-def _value(text: str) -> Any:
-    """Return what a repr stands for, or the repr itself."""
-    try:
-        return ast.literal_eval(text)
-    except (SyntaxError, ValueError):
-        return text
 
 
 def _markdown(text: str) -> Markdown:

@@ -48,7 +48,7 @@ def classes(found: nodes.table) -> list[list[str]]:
 
 
 def labels(found: nodes.table) -> list[str]:
-    return [entry["label"] for entry in found.findall(tables.labelled_cell)]
+    return [e["told"]["data-label"] for e in found.findall(tables.told_cell)]
 
 
 def test_rows_of_sentences_become_cards_and_cells_know_their_column() -> None:
@@ -57,7 +57,7 @@ def test_rows_of_sentences_become_cards_and_cells_know_their_column() -> None:
     assert found["classes"] == ["cards"]
     assert labels(found) == ["claim", "paper", "n"] * 2
     assert classes(found) == [["long"], ["long"], []] * 2
-    last = list(found.findall(tables.labelled_cell))[-1]
+    last = list(found.findall(tables.told_cell))[-1]
     assert last.astext() == "4" and last["classes"] == NUMBER
     assert len(list(found.findall(nodes.entry))) == 9
 
@@ -126,7 +126,44 @@ def test_a_cell_is_written_with_the_name_of_its_column() -> None:
         return f"<{tag} {more}>{suffix}"
 
     writer = SimpleNamespace(body=[], starttag=starttag)
-    node = tables.labelled_cell("", label="paper")
-    tables.visit_labelled_cell(writer, node)
-    tables.depart_labelled_cell(writer, node)
+    node = tables.told_cell("", told={"data-label": "paper"})
+    tables.visit_told_cell(writer, node)
+    tables.depart_told_cell(writer, node)
     assert "".join(writer.body) == "<td {'data-label': 'paper'}></td>\n"
+
+
+def drawn(marks: str, *columns: list[str]) -> tuple[nodes.table, list[str]]:
+    """Draw columns of a table beside one of names; return the styles of its cells."""
+    rows = [["name", *cells] for cells in zip(*columns, strict=True)]
+    names: list[str | nodes.Node] = ["", *("n" for _ in columns)]
+    page = nodes.section("", table(names, *rows))
+    page += nodes.raw("", f"<!-- dots: {marks} -->\n", format="html")
+    tables.draw_asked(page)
+    assert not list(page.findall(nodes.raw))
+    found = next(iter(page.findall(nodes.table)))
+    return found, [e["told"]["style"] for e in found.findall(tables.told_cell)]
+
+
+def test_a_column_is_drawn_between_its_least_and_its_largest_number() -> None:
+    found, styles = drawn("1", ["98", "99", "100 [98, 102]", "?"])
+    assert found["classes"] == ["dots", "dots-1"]
+    assert styles == [
+        "--at: 0; --low: 0; --high: 0",
+        "--at: 0.25; --low: 0.25; --high: 0.25",
+        "--at: 0.5; --low: 0; --high: 1",
+    ]
+    assert classes(found)[::2] == [[]] * 4  # the names
+    assert classes(found)[1::2] == [["dot"], ["dot"], ["dot", "bar"], []]
+
+
+def test_columns_have_scales_of_their_own_and_zero_where_it_is() -> None:
+    found, styles = drawn("1, 3 log, 2", ["-1", "3"], ["1", "4"], ["10", "1,000"])
+    assert found["classes"] == ["dots", "dots-3"]
+    assert styles[0] == "--at: 0; --low: 0; --high: 0; --zero: 0.25"
+    assert styles[1] == "--at: 0.25; --low: 0.25; --high: 0.25; --zero: 0"
+    assert styles[2] == "--at: 0; --low: 0; --high: 0"
+
+
+def test_a_drawn_table_has_no_cards() -> None:
+    found, _ = drawn("2", [LONG, LONG], ["1", "2"])
+    assert "cards" not in found["classes"]

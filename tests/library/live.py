@@ -23,6 +23,7 @@ from deepopt_lib.book.models import (
     grids,
     images,
     noise,
+    pareto,
     rates,
     roofs,
 )
@@ -40,6 +41,7 @@ MODELS: dict[str, Callable[..., dict[str, Any]]] = {
         grids.even_grid,
         images.low_rank,
         noise.noise_ball,
+        pareto.pareto,
         rates.schedule,
         roofs.roofline,
     )
@@ -74,6 +76,32 @@ def tables() -> list[tuple[float, ...]]:
     return [blockwise.table("dynamic", bits, signed=False) for bits in range(4, 9)]
 
 
+NETWORKS = [
+    models.Network("tiny", "small, few bits", 1068.4, 90.14),
+    models.Network("few", "small, few bits", 9531, 93.9),
+    models.Network("all of it", "Deep Compression", 9949.4, 94.2),
+    models.Network("narrow", "control", 16600, 91.2),
+    models.Network("trained", "quantized", 25754, 94.5),
+    models.Network("two bits", "quantized", 25754, 93.0),
+    models.Network("values", "shared", 35435, 94.2),
+    models.Network("eight bits", "quantized", 93104, 94.8),
+    models.Network("factors", "low rank", 107528, 94.6),
+    models.Network("2:4", "pruned", 192489, 95.0),
+    models.Network("whole", "control", 360840, 94.8),
+]
+"""Compressed networks, like those of the page."""
+
+
+def told_apart() -> list[tuple[str, str]]:
+    """Return the pairs that differ by a point or more, the first one the better."""
+    return [
+        (a.name, b.name)
+        for a in NETWORKS
+        for b in NETWORKS
+        if a.accuracy - b.accuracy >= 1
+    ]
+
+
 def figures() -> dict[str, HTML]:
     """Return every figure by the name of its model."""
     digit = data.mnist5k(pool=2).x_train[5].reshape(14, 14)
@@ -85,6 +113,7 @@ def figures() -> dict[str, HTML]:
         "even_grid": models.quantization_grid(),
         "dynamic_code": models.dynamic_codes(tables()),
         "sparse_formats": models.storage_formats(),
+        "pareto": models.compressed_networks(NETWORKS, told_apart()),
         "roofline": models.roofline_of_yours(),
         "memory_bill": models.memory_of_a_run(),
         "ring_steps": models.ring_by_steps(),

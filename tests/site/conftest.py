@@ -32,7 +32,7 @@ SETTLE = """async () => {
 }"""
 FORGET = "if (origin !== 'null') { localStorage.clear(); sessionStorage.clear(); }"
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
-MAX_BYTES = 1_000_000  # gzip, pictures included
+MAX_BYTES = 600_000  # gzip, pictures included
 THEME_SAYS = ("log: [PST]", "log: [SBT]")  # what its scripts tell of their work
 
 

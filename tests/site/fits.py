@@ -7,6 +7,7 @@ from playwright.sync_api import Page, ViewportSize
 PHONE: ViewportSize = {"width": 390, "height": 844}
 NARROW: ViewportSize = {"width": 320, "height": 640}
 WIDE: ViewportSize = {"width": 1440, "height": 900}
+ZOOMED: ViewportSize = {"width": 640, "height": 450}  # a desktop at 200 %
 PAPER: ViewportSize = {"width": 680, "height": 1000}  # A4 without its margins
 TWO_FRAMES = (
     "new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))"

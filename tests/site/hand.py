@@ -88,6 +88,8 @@ def settings(spec: Any, choices: dict[str, list[str]], seed: int) -> list[list[A
         if control["kind"] == "point":
             panel = spec["panels"][control["panel"]]
             return [draw.uniform(*panel[axis][:2]) for axis in "xy"]
+        if control["kind"] == "pick":
+            return draw.randrange(len(spec["given"][control["among"][0]]))
         share = draw.random()
         return [int(draw.random() < share) for _ in control["value"]]
 
@@ -124,6 +126,7 @@ def stuck_keys(page: Page, index: int) -> list[str]:
         "slider": ("input[type=range]", ("ArrowLeft",)),
         "choice": ("input[type=radio]:checked", ("ArrowRight",)),
         "point": (".live-handle", ("ArrowDown", "ArrowLeft")),
+        "pick": (".live-pick input", ("ArrowRight",)),
         "pattern": (".live-cells button[tabindex='0']", ("ArrowRight", "Space")),
     }
     problems = []

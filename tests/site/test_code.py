@@ -6,63 +6,17 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.site.conftest import Site
+from tests.site.looks import STATE, is_lesson
 from tests.site.pages import chapter_names
-from tests.site.test_browser import OPEN, TOO_WIDE
-from tools.heights import measure
 
-NO_LESSONS = ("references", "performance", "reproducibility", "source_errata", "solve")
-LESSONS = [
-    n for n in chapter_names() if not n.endswith(tuple(f"{x}.html" for x in NO_LESSONS))
-]
+LESSONS = [name for name in chapter_names() if is_lesson(name)]
 pytestmark = pytest.mark.skipif(not LESSONS, reason="the book is not built (make book)")
-MOST = 0.15  # of a page's height
-
-# Folds are "open", "closed", "both" or "none"; with the state of the switch.
-STATE = """() => {
-  const folds = [...document.querySelectorAll("details.code-fold")];
-  const states = new Set(folds.map(({ open }) => (open ? "open" : "closed")));
-  const button = document.querySelector(".code-switch");
-  return [states.size > 1 ? "both" : [...states][0] ?? "none", button.ariaPressed];
-}"""
-BEFORE_A_FIGURE = """() => {
-  const first = document.querySelector("article :is(figure, img, svg:not(.katex svg))");
-  return [...document.querySelectorAll("article details")].filter((fold) => first &&
-    fold.compareDocumentPosition(first) & Node.DOCUMENT_POSITION_FOLLOWING).length;
-}"""
-# Blocks of code without exactly one button to copy them, and folds without a block.
-ODD_BLOCKS = """() => [
-  ...[...document.querySelectorAll("article div.highlight")].filter((block) =>
-    block.querySelectorAll("button.copybtn").length !== 1),
-  ...[...document.querySelectorAll("details.code-fold")].filter((fold) =>
-    !fold.querySelector(".cell_input pre")),
-].map((node) => node.outerHTML.slice(0, 120))"""
-CUT = """() => {
-  const buttons = [...document.querySelectorAll(".bd-header-article .btn")];
-  return buttons.filter((node) => {
-    const { left, right, width } = node.getBoundingClientRect();
-    return width && (left < 0 || right > innerWidth);
-  }).map((node) => node.outerHTML.slice(0, 120));
-}"""
 
 
 def press(page: Page, key: str) -> None:
     """Press the switch by keyboard."""
     page.locator(".code-switch").focus()
     page.keyboard.press(key)
-
-
-@pytest.mark.parametrize("name", LESSONS)
-def test_a_lesson_shows_its_idea_and_folds_the_rest(site: Site, name: str) -> None:
-    page = site.visit(name).page
-    share = measure(page, 1440)["code"]
-    assert share <= MOST, f"{100 * share:.1f} % of the page is code"
-    assert page.evaluate(STATE) == ["closed", "false"]
-    assert page.evaluate(BEFORE_A_FIGURE) == 0
-    assert page.evaluate(ODD_BLOCKS) == []
-    assert "Show code" not in page.content()
-    page.set_viewport_size({"width": 320, "height": 640})
-    page.evaluate(OPEN)
-    assert page.evaluate(TOO_WIDE) + page.evaluate(CUT) == []
 
 
 def test_the_switch_is_remembered_on_every_page(site: Site) -> None:

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
-from playwright.sync_api import Page, TimeoutError
+from playwright.sync_api import Page
 
 from deepopt_lib.book.svg import NARROW_TYPE
 from tests.site.conftest import Site
+from tests.site.looks import LINK, SHOWN
 from tests.site.pages import chapter_names
 from tools.notebooks import CHAPTERS
 from tools.serve import HTML
 
-LINK = 'class="drawn"'
 DRAWN = [n for n in chapter_names() if LINK in (HTML / n).read_text("utf8")]
 drawn_pages = pytest.mark.parametrize("name", DRAWN)
 needs_figures = pytest.mark.skipif(not DRAWN, reason="no figure is stored as SVG")
-
-# Of each figure that is not folded: its file and its box.
-SHOWN = """() => [...document.querySelectorAll("a.drawn")].filter((link) =>
-  link.checkVisibility()).map((link) => {
-  const seen = [...link.querySelectorAll("img")].filter((x) => x.checkVisibility());
-  const box = seen[0].getBoundingClientRect();
-  return { count: seen.length, file: seen[0].currentSrc.split("/").pop(),
-    width: box.width, ratio: box.width / box.height,
-    natural: seen[0].naturalWidth / seen[0].naturalHeight };
-})"""
-# Whether each is alone, the right one and in its proportions; a browser takes its time.
-RIGHT = f"""end => ({SHOWN})().every((it) => it.count === 1 && it.file.endsWith(end) &&
-  it.file.includes("-phone") === end.includes("-phone") && it.width > 330 &&
-  Math.abs(it.ratio / it.natural - 1) < 0.01)"""
 
 # In a file: too small at a width, pale on a background, over each other, or cut off.
 FAULTS = """([width, ground]) => {
@@ -111,22 +96,6 @@ def test_text_is_legible_and_whole(site: Site, name: str) -> None:
     assert not faults
 
 
-@drawn_pages
-@pytest.mark.parametrize("mode", GROUNDS)
-def test_a_reader_sees_the_one_of_the_width_and_the_mode(
-    site: Site, name: str, mode: str
-) -> None:
-    visit = site.visit(name)
-    page = visit.page
-    for width, end in ((390, f"-phone-{mode}.svg"), (1280, f"-{mode}.svg")):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.evaluate("mode => { document.documentElement.dataset.theme = mode }", mode)
-        with contextlib.suppress(TimeoutError):
-            page.wait_for_function(RIGHT, arg=end, timeout=10_000)
-        assert page.evaluate(RIGHT, end), page.evaluate(SHOWN)
-    assert visit.problems() == []
-
-
 def opened(page: Page) -> bool:
     return bool(page.evaluate("document.querySelector('dialog.zoom').open"))
 
@@ -196,11 +165,3 @@ def test_without_a_script_the_link_leads_to_the_file(site: Site) -> None:
     page.goto(target)
     assert page.content().startswith("<svg")
     context.close()
-
-
-@drawn_pages
-def test_captions_have_normal_weight(site: Site, name: str) -> None:
-    page = site.visit(name).page
-    weights = """() => [...document.querySelectorAll("figcaption, figcaption p, " +
-      "figcaption .caption-text")].map((node) => getComputedStyle(node).fontWeight)"""
-    assert set(page.evaluate(weights)) <= {"400"}

@@ -7,16 +7,15 @@ from playwright.sync_api import ViewportSize
 
 from tests.site import fits
 from tests.site.conftest import Site
-from tests.site.fits import NARROW, PAPER, PHONE, WIDE, problems, resize
+from tests.site.fits import NARROW, PHONE, WIDE, problems, resize
+from tests.site.looks import TOO_WIDE
 from tests.site.pages import chapter_names
-from tests.site.test_browser import OPEN, TOO_WIDE
 from tools.serve import HTML
 
 CHAPTERS = chapter_names()
 pytestmark = pytest.mark.skipif(
     not CHAPTERS, reason="the book is not built (make book)"
 )
-ON_A_PHONE = (fits.HEADERS, fits.STICKY, fits.CARDS, fits.EQUATIONS, fits.CODE)
 # The last but one of some targets: those behind it have room to scroll.
 FOLLOW = """(what) => {
   const target = [...document.querySelectorAll(what)].at(-2);
@@ -37,24 +36,6 @@ BEYOND = """(tables) => Math.max(...tables.map((table) => {
 def with_most(what: str) -> str:
     """Return the page that has something most often."""
     return max(CHAPTERS, key=lambda name: (HTML / name).read_text("utf8").count(what))
-
-
-@pytest.mark.parametrize("name", CHAPTERS)
-def test_a_page_fits_a_phone_a_wide_screen_and_paper(site: Site, name: str) -> None:
-    page = site.visit(name).page
-    resize(page, WIDE)
-    found = [f"1440: {text}" for text in problems(page, fits.WIDE_TABLES)]
-    page.emulate_media(media="print")
-    resize(page, PAPER)
-    found += [f"print: {text}" for text in problems(page, fits.PRINTED)]
-    page.emulate_media(media="screen")
-    page.evaluate(OPEN)
-    resize(page, PHONE)
-    for script in ON_A_PHONE:
-        found += [f"390: {text}" for text in problems(page, script)]
-    resize(page, NARROW)
-    found += [f"320: {text}" for text in page.evaluate(TOO_WIDE)]
-    assert not found, "\n" + "\n".join(found)
 
 
 @pytest.mark.parametrize("size", [PHONE, NARROW])

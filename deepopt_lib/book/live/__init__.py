@@ -7,7 +7,8 @@ the default picture, and adds the same function as JavaScript for ``_static/live
 from deepopt_lib.book.live.cells import Cells, Label
 from deepopt_lib.book.live.controls import Choice, Slider, even, powers
 from deepopt_lib.book.live.frame import Axis
-from deepopt_lib.book.live.handles import Pattern, Point
+from deepopt_lib.book.live.handles import Pattern, Pick, Point
+from deepopt_lib.book.live.markers import Markers
 from deepopt_lib.book.live.marks import Boxes, Line, Points
 from deepopt_lib.book.live.markup import figure
 from deepopt_lib.book.live.panel import Panel
@@ -21,8 +22,10 @@ __all__ = [
     "Choice",
     "Label",
     "Line",
+    "Markers",
     "Panel",
     "Pattern",
+    "Pick",
     "Point",
     "Points",
     "Slider",

@@ -76,13 +76,17 @@ def _opacity(share: float) -> float:
 
 @dataclass(frozen=True)
 class Label(Colored):
-    """A text at a place: a template as the sentence below the figure."""
+    """A text at a place: a template as the sentence below the figure.
+
+    ``halo`` keeps the lines that pass behind it away from the letters.
+    """
 
     x: Key = 0.0
     y: Key = 0.0
     text: str = ""
     anchor: str = "start"
     shift: tuple[float, float] = (0, 0)
+    halo: bool = False
 
     def spec(self) -> list[Any]:
         """Return what ``live.js`` has to know."""
@@ -93,9 +97,10 @@ class Label(Colored):
         [x], [y] = columns(values, self.x, self.y)
         across, down = frame.at(x, y)
         hidden = ' visibility="hidden"' if math.isnan(across) else ""
+        halo = ' class="live-halo"' if self.halo else ""
         x, y = (0.0, 0.0) if hidden else (across, down)
         return (
-            f'<text data-mark="" x="{x:g}" y="{y:g}" dx="{self.shift[0]:g}" '
+            f'<text data-mark=""{halo} x="{x:g}" y="{y:g}" dx="{self.shift[0]:g}" '
             f'dy="{self.shift[1]:g}" text-anchor="{self.anchor}"{hidden}>'
             f"{html.escape(fill(self.text, values), quote=False)}</text>"
         )

@@ -1,13 +1,15 @@
-"""What the reader's hand holds within the picture: a point, a pattern of cells."""
+"""What the reader's hand holds within the picture: a point, a pattern, a mark."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Pattern", "Point"]
+from deepopt_lib.core.checks import check_int
+
+__all__ = ["Pattern", "Pick", "Point"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,63 @@ class Pattern:
     def markup(self, figure: str) -> str:
         """Return a hint: the buttons themselves lie over the panel."""
         return _hint(f"{self.label}: click, or arrow keys and the space bar")
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One of several marks, by its number: clicked, or gone through by a slider.
+
+    ``among`` are the places of the marks, ``says`` their names and what is told of
+    each: lists that are given to the model, by their names.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two marks, ``value`` is none of them, or the lists are
+        of different lengths.
+    """
+
+    name: str
+    label: str
+    among: Mapping[str, Sequence[float]]
+    says: Mapping[str, Sequence[str]]
+    value: int = 0
+    panel: int = 0
+
+    def __post_init__(self) -> None:
+        """Check that the mark is one."""
+        lengths = {k: len(v) for k, v in {**self.among, **self.says}.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"{self.name} needs lists of one length, got {lengths}")
+        check_int(f"marks of {self.name}", self._count, 2)
+        check_int(self.name, self.value, 0, self._count - 1)
+
+    @property
+    def _count(self) -> int:
+        return len(next(iter(self.among.values())))
+
+    def start(self) -> dict[str, Any]:
+        """Return the values of the model's arguments before anything is moved."""
+        return {self.name: self.value}
+
+    def spec(self) -> dict[str, Any]:
+        """Return what ``live.js`` has to know; the lists are among what is given."""
+        return {"kind": "pick", "name": self.name, "value": self.value} | {
+            "among": list(self.among),
+            "says": list(self.says),
+            "panel": self.panel,
+        }
+
+    def markup(self, figure: str) -> str:
+        """Return a slider that goes through the marks, and says what each is."""
+        words = [html.escape(texts[self.value]) for texts in self.says.values()]
+        return (
+            f'<label class="live-slider live-pick"><span>{html.escape(self.label)} '
+            f"<output>{words[0]}</output></span>"
+            f'<input type="range" data-name="{self.name}" min="0" '
+            f'max="{self._count - 1}" value="{self.value}" step="1" '
+            f'aria-valuetext="{", ".join(words)}" autocomplete="off"/></label>'
+        )
 
 
 def _hint(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from IPython.display import HTML
 
 from deepopt_lib.book.live.controls import Choice, Slider
-from deepopt_lib.book.live.handles import Pattern, Point
+from deepopt_lib.book.live.handles import Pattern, Pick, Point
 from deepopt_lib.book.live.panel import Panel
 from deepopt_lib.book.live.printer import printed
 from deepopt_lib.book.live.update import Update
@@ -19,7 +19,7 @@ from deepopt_lib.book.live.words import fill, names, number
 
 __all__ = ["Control", "figure"]
 
-Control = Slider | Choice | Point | Pattern
+Control = Slider | Choice | Point | Pattern | Pick
 
 
 def figure(

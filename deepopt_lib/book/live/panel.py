@@ -9,11 +9,12 @@ from typing import Any
 
 from deepopt_lib.book.live.cells import Cells, Label
 from deepopt_lib.book.live.frame import WIDTH, Axis, Frame
+from deepopt_lib.book.live.markers import Markers
 from deepopt_lib.book.live.marks import Boxes, Line, Points
 
 __all__ = ["Mark", "Panel"]
 
-Mark = Line | Points | Boxes | Cells | Label
+Mark = Line | Points | Markers | Boxes | Cells | Label
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,14 @@ from deepopt_lib.book.models.exchanges import ring_by_steps
 from deepopt_lib.book.models.formats import storage_formats
 from deepopt_lib.book.models.grids import quantization_grid
 from deepopt_lib.book.models.images import low_rank_image
+from deepopt_lib.book.models.networks import Network, compressed_networks
 from deepopt_lib.book.models.noise import sgd_noise
 from deepopt_lib.book.models.rates import schedule_builder
 from deepopt_lib.book.models.roofs import roofline_of_yours
 
 __all__ = [
+    "Network",
+    "compressed_networks",
     "dynamic_codes",
     "low_rank_image",
     "memory_of_a_run",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,3 +78,16 @@ def test_colors_are_six_small_digits_and_none_is_two_things() -> None:
     for color in (*DARK, *DARK.values(), *TEXT, *TEXT.values(), *ON_BAR):
         assert len(color) == 7 and color == color.lower()
     assert not set(DARK) & set(DARK.values())
+
+
+@pytest.mark.parametrize("kind", ["live", "draw"])
+def test_what_moves_and_what_is_drawn_has_the_colors_of_the_figures(kind: str) -> None:
+    text = (Path(__file__).parents[3] / "_static" / f"{kind}.css").read_text("utf8")
+    dark: dict[str, str] = {}
+    light: dict[str, str] = {}
+    for block in re.findall(r"[^{}]+\{[^{}]+\}", text):
+        found = dict(re.findall(rf"--{kind}-(\w+): ?(#\w+)", block))
+        (dark if 'theme="dark"' in block.split("{")[0] else light).update(found)
+    light |= dict(re.findall(rf"var\(--{kind}-(\w+), ?(#\w+)\)", text))
+    for name in ("blue", "vermilion", "green", "pink", "gray"):
+        assert (light[name], dark[name]) == (TONES[name].line, TONES[name].dark), name

@@ -191,12 +191,51 @@ def test_marks_are_where_the_results_are() -> None:
     )
 
 
+def test_a_marker_has_the_shape_of_its_method() -> None:
+    frame = Frame(live.Axis(0, 10), live.Axis(0, 1), 166)
+
+    def drawn(**changed: Any) -> str:
+        mark = live.Markers(x=5.0, y=(0.5, math.nan), **changed)
+        assert mark.outline in mark.spec()
+        return mark.svg(frame, {})
+
+    assert ' d="M132 50m-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z"' in drawn(size=10)
+    assert ' d="M132 50m4.4 4.4l-8.8 0 0 -8.8 8.8 0z"' in drawn(shape="s", size=10)
+    assert drawn(look="quantized") == drawn(look="vermilion", shape="s")
+    assert drawn(look="Deep Compression").count(" ") > drawn(look="shared").count(" ")
+    assert 'fill="none" stroke="currentColor"' in drawn(hollow=True)
+    assert 'fill-opacity="0.5"' in drawn(faint=0.5)
+    large = live.Markers(x=0.0, y=0.0, size=24, hollow=True)
+    assert "m-4 0a4 4" in large.sample()  # the key is ten high
+    with pytest.raises(ValueError, match=r"shape must be one of .*, got 'h'"):
+        live.Markers(look="Muon", x=0.0, y=0.0)
+
+
+def test_a_mark_to_pick_is_one_of_several() -> None:
+    def pick(value: int = 1, says: tuple[str, ...] = ("a", "<b>")) -> live.Pick:
+        places = {"x": [0.0, 1.0], "y": [2.0, 3.0]}
+        return live.Pick("one", "One", places, {"names": says}, value)
+
+    assert pick().start() == {"one": 1}
+    assert "<output>&lt;b&gt;</output>" in pick().markup("figure")
+    assert 'max="1" value="1"' in pick().markup("figure")
+    with pytest.raises(ValueError, match=r"one must be an int in \[0, 1\], got 2"):
+        pick(2)
+    with pytest.raises(ValueError, match=r"one needs lists of one length, got .*3"):
+        pick(says=("a", "b", "c"))
+    with pytest.raises(ValueError, match="marks of one must be an int >= 2, got 1"):
+        live.Pick("one", "One", {"x": [0.0], "y": [1.0]}, {"names": ["a"]})
+
+
 def test_a_label_and_cells_say_what_the_results_are() -> None:
     frame = Frame(live.Axis(0, 2), live.Axis(1, 0), 166)
     label = live.Label(look="ink", x=1.0, y="y", text="{y:2} & more").svg(
         frame, {"y": 0.25}
     )
     assert 'x="132" y="25"' in label and ">0.25 &amp; more<" in label
+    halo = live.Label(x=1.0, y=0.0, text="on a line", halo=True).svg(frame, {})
+    assert halo.startswith('<text data-mark="" class="live-halo" ')
+    assert "live-halo" not in label
     cells = live.Cells(values="v", texts="t", rows=1, columns=2, most=0.5)
     drawn = cells.svg(frame, {"v": [1.0, math.nan], "t": [12, ""]})
     assert 'fill-opacity="0.5"' in drawn and drawn.count('visibility="hidden"') == 1

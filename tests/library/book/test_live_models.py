@@ -20,11 +20,12 @@ from deepopt_lib.book.models import (
     grids,
     images,
     noise,
+    pareto,
     rates,
     roofs,
 )
 from deepopt_lib.compress.quantization.grid import Grid
-from tests.library.live import given, rules, tables
+from tests.library.live import NETWORKS, given, rules, tables, told_apart
 
 START = {"x": -3.0, "y": 1.5}
 METHODS = dict(zip(descent.METHODS, ("plain", "heavy", "ahead"), strict=True))
@@ -286,3 +287,186 @@ def test_low_rank_is_the_librarys() -> None:
 def test_an_image_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match=r"image must be \(14, 14\), got \(28, 28\)"):
         models.low_rank_image(np.ones((28, 28)))
+
+
+def choose(
+    networks: list[models.Network], apart: set[frozenset[int]], **changed: Any
+) -> dict[str, Any]:
+    """Ask the model, of networks in order of their size."""
+    settings: dict[str, Any] = {
+        "family": "all",
+        "budget": 10.0,
+        "target": 94.0,
+        "picked": 0,
+    }
+    return pareto.pareto(
+        **settings | changed,
+        names=[n.name for n in networks],
+        says=[f"{n.size} B" for n in networks],
+        families=[n.family for n in networks],
+        sizes=[n.size for n in networks],
+        accuracies=[n.accuracy for n in networks],
+        apart=[
+            "".join(str(int(frozenset((i, j)) in apart)) for j in range(i))
+            for i in range(len(networks))
+        ],
+    )
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("family", ["all", "pruned"])
+def test_networks_are_chosen_as_numpy_does(seed: int, family: str) -> None:
+    rng = np.random.default_rng(seed)
+    size = np.sort(rng.integers(1000, 40_000, 15)).astype(float)
+    accuracy = np.round(rng.uniform(90, 95, 15), 1)
+    kinds = rng.choice(["pruned", "shared"], 15)
+    rows = list(zip(map(str, range(15)), kinds, size, accuracy, strict=True))
+    networks = [models.Network(*row) for row in rows]
+    budget, target = 20.0, 92.5
+    found = choose(networks, set(), family=family, budget=budget, target=target)
+    mine = (kinds == family) | (family == "all")
+    fits, good = mine & (size <= 1000 * budget), mine & (accuracy >= target)
+    left = np.flatnonzero(fits)
+    assert found["best"] == left[np.argmax(accuracy[left])]
+    assert f"best is {found['best']} (" in found["within"]
+    assert f"smallest is {np.flatnonzero(good)[0]} (" in found["reaching"]
+    assert found["both_x"] == size[fits & good].tolist()
+    assert found["both_y"] == accuracy[fits & good].tolist()
+    assert (found["both"], found["count"]) == ((fits & good).sum(), mine.sum())
+    beaten = np.array(
+        [np.any(mine & (size <= s) & (accuracy > a)) for _, _, s, a in rows]
+    )
+    level = np.array(
+        [np.any((accuracy == a) & mine & (size < s)) for _, _, s, a in rows]
+    )
+    front = mine & ~beaten & ~level
+    assert found["front_x"][1:-1] == size[front].tolist()
+    assert found["front_y"][1:-1] == accuracy[front].tolist()
+    assert found["front_y"][-1] == accuracy[mine].max()
+    for kind, key in (("pruned", "pruned"), ("shared", "shared")):
+        shown = np.where(mine & (kinds == kind), accuracy, np.nan)
+        np.testing.assert_array_equal(found[key], shown)
+    assert np.isnan(found["quantized"]).all()
+
+
+def three(*accuracies: float) -> list[models.Network]:
+    return [
+        models.Network(name, "pruned", size, accuracy)
+        for name, size, accuracy in zip(
+            "abcde", (2e3, 4e3, 8e3, 9e3, 2e4), accuracies, strict=False
+        )
+    ]
+
+
+BETTER = three(91.0, 92.0, 94.5)
+PAIRS = {frozenset(pair) for pair in ((0, 1), (0, 2), (1, 2))}
+
+
+@pytest.mark.parametrize(
+    ("networks", "apart", "changed", "within", "reaching"),
+    [
+        (
+            BETTER,
+            PAIRS,
+            {},
+            "the best is c (8000.0 B), beyond chance ahead of all others that fit",
+            "the smallest is c (8000.0 B), beyond chance ahead of all smaller ones",
+        ),
+        (
+            BETTER,
+            PAIRS - {frozenset((1, 2))},
+            {"target": 94.5, "budget": 8.0},
+            "the best is c (8000.0 B), not told apart from b",
+            "the smallest is c (8000.0 B), not told apart from the smaller b",
+        ),
+        (
+            BETTER,
+            set(),
+            {"target": 92.0, "budget": 5.0},
+            "the best is b (4000.0 B), not told apart from a",
+            "the smallest is b (4000.0 B), not told apart from the smaller a",
+        ),
+        (
+            BETTER,
+            set(),
+            {"target": 95.0, "budget": 2.0},
+            "the best is a (2000.0 B)",
+            "none is good enough; the best is c (8000.0 B)",
+        ),
+        (
+            BETTER,
+            set(),
+            {"target": 90.0, "budget": 1.5},
+            "none is small enough; the smallest is a (2000.0 B)",
+            "the smallest is a (2000.0 B)",
+        ),
+        (
+            three(94.0, 93.0, 93.5, 93.9, 95.0),
+            set(),
+            {"target": 95.0},
+            "the best is a (2000.0 B), not told apart from b, c, d",
+            "the smallest is e (20000.0 B), not told apart from the smaller a, b, c "
+            "and others",
+        ),
+    ],
+)
+def test_a_difference_within_chance_is_not_claimed(
+    networks: list[models.Network],
+    apart: set[frozenset[int]],
+    changed: dict[str, Any],
+    within: str,
+    reaching: str,
+) -> None:
+    found = choose(networks, apart, **changed)
+    assert (found["within"], found["reaching"]) == (within, reaching)
+
+
+def test_only_what_is_chosen_is_compared() -> None:
+    networks = [BETTER[0]._replace(family="shared"), *BETTER[1:]]
+    mixed = choose(networks, set(), family="pruned", target=94.5)
+    assert mixed["within"] == "the best is c (8000.0 B), not told apart from b"
+    assert mixed["reaching"].endswith(", not told apart from the smaller b")
+    networks[1] = networks[0]._replace(name="b", size=4e3)
+    alone = choose(networks, set(), family="pruned", target=94.5, budget=8.0)
+    assert alone["within"] == "the best is c (8000.0 B)"
+    assert alone["reaching"] == "the smallest is c (8000.0 B)"
+    assert (alone["both_x"], alone["both_y"]) == ([8000], [94.5])
+
+
+def test_what_is_looked_at() -> None:
+    found = choose(BETTER, set(), picked=1)
+    assert (found["picked_x"], found["picked_y"]) == (4000, 92.0)
+    assert (found["name"], found["numbers"]) == ("b", "4000.0 B")
+
+
+def test_networks_stand_as_in_their_table() -> None:
+    shown = models.compressed_networks(NETWORKS[::-1], told_apart()).data
+    assert shown == models.compressed_networks(NETWORKS, told_apart()).data
+    assert "all of it (9,949 bytes, 94.2 %), not told apart from few" in shown
+    assert 'aria-valuetext="all of it, 9,949 bytes, 94.2 %"' in shown
+    assert '"names":["tiny","few","all of it","narrow","trained","two bits",' in shown
+    assert '"sizes":[1068,' in shown and '"accuracies":[90.1,' in shown
+    assert '"apart":["","1","10","111","1001",' in shown
+
+
+@pytest.mark.parametrize(
+    ("wrong", "apart", "message"),
+    [
+        ({"size": 100.0}, [], "bytes of whole must be in"),
+        ({"accuracy": 100.0}, [], "accuracy of whole must be in"),
+        ({"family": "new"}, [], r"family must be one of \['control', .*\], got 'new'"),
+        ({"name": "2:4"}, [], "every network needs a name of its own, got"),
+        ({}, [("2:4", "4:2")], r"apart names \['4:2'\], which are no networks"),
+    ],
+)
+def test_networks_that_would_mislead_are_refused(
+    wrong: dict[str, Any], apart: list[tuple[str, str]], message: str
+) -> None:
+    networks = [*NETWORKS[:-1], NETWORKS[-1]._replace(**wrong)]
+    with pytest.raises(ValueError, match=message):
+        models.compressed_networks(networks, apart)
+
+
+def test_one_network_is_no_choice() -> None:
+    with pytest.raises(ValueError, match="networks must be an int >= 2, got 1"):
+        models.compressed_networks(NETWORKS[:1], [])

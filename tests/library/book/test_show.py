@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deepopt_lib.book import show
+from deepopt_lib.book import kept, show
 
 PREFIX = "application/papermill.record/"
 
@@ -50,12 +50,12 @@ def test_stored_values_come_back_with_their_types(
     chapters: Path, inside: str, chapter: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(chapters / inside)
-    assert show.stored(chapter) == {
+    assert kept.stored(chapter) == {
         "loss": "0.29",
         "n": 8,
         "table": "<IPython.core.display.Markdown object>",
     }
-    assert list(show.stored(chapter, "n", "loss").items()) == [
+    assert list(kept.stored(chapter, "n", "loss").items()) == [
         ("n", 8),
         ("loss", "0.29"),
     ]
@@ -85,12 +85,12 @@ def test_what_is_missing_is_named(
 ) -> None:
     monkeypatch.chdir(chapters / inside)
     with pytest.raises(ValueError, match=message):
-        show.stored(chapter, *names)
+        kept.stored(chapter, *names)
 
 
 def test_a_page_of_the_book_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parents[3] / "chapters" / "practice")
-    values = show.stored("principles/sparse_matrices", "half")
+    values = kept.stored("principles/sparse_matrices", "half")
     assert values == {"half": "50 %"}
 
 
