@@ -22,7 +22,8 @@ from deepopt_lib.book.dots import places
 # its cells, and how many characters each line of it should hold.
 KINDS = ((24, "long", 19), (12, "words", 11))
 DOTS = "dots"  # the class of a table with drawn columns, and of their number
-MOST_TRACKS = 3  # that are told apart by it
+TRACKS = (0, 29, 18, 11)  # characters that a track takes: of none, one, two, or more
+MOST_TRACKS = 3  # that are told apart by the class
 ASKED = re.compile(r"<!-- dots: ([\d, log]+) -->")  # as `show.dots` writes it
 CARDS = "cards"  # the class of a table whose rows become cards
 WIDE = "full-width"  # of one for which the theme clears the margin
@@ -95,14 +96,19 @@ def mark(table: nodes.Element) -> None:
     if not is_plain(table):
         return
     cells, rows = entries(table), len(list(table.findall(nodes.row)))
-    width = len(cells) // rows
-    columns = [tuple(cells[i::width]) for i in range(width)]
+    count = len(cells) // rows
+    columns = [tuple(cells[i::count]) for i in range(count)]
     kinds = [kind(column) for column in columns]
     for column, (class_, _) in zip(columns, kinds, strict=True):
         for entry in column[1:] if class_ else ():
             entry["classes"].append(class_)
-    if sum(least + GAP for _, least in kinds) > COLUMN:
+    tracks = sum("drawn" in column[0]["classes"] for column in columns)
+    width = sum(least + GAP for _, least in kinds)
+    width += tracks * TRACKS[min(tracks, MOST_TRACKS)]
+    if width > COLUMN:
         table["classes"].append(WIDE)
+    if tracks:
+        return
     names = [column[0] for column in columns]
     named = not any(list(name.findall(x)) for name in names for x in NO_LABEL)
     if named and [class_ for class_, _ in kinds].count(KINDS[0][1]) >= 2:
@@ -156,8 +162,7 @@ class Tables(SphinxPostTransform):
         """Draw those that ask for it, mark the others."""
         draw_asked(self.document)
         for table in tables(self.document):
-            if DOTS not in table["classes"]:
-                mark(table)
+            mark(table)
 
 
 def setup(app: Sphinx) -> None:

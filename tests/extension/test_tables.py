@@ -167,3 +167,15 @@ def test_columns_have_scales_of_their_own_and_zero_where_it_is() -> None:
 def test_a_drawn_table_has_no_cards() -> None:
     found, _ = drawn("2", [LONG, LONG], ["1", "2"])
     assert "cards" not in found["classes"]
+
+
+def test_tracks_need_room_as_well() -> None:
+    columns = [["1234", "2"]] * 5
+    narrow, _ = drawn("1", *columns)
+    wide, _ = drawn("1, 2, 3, 4, 5", *columns)
+    for found in (narrow, wide):
+        tables.mark(found)
+    assert ["full-width" in found["classes"] for found in (narrow, wide)] == [
+        False,
+        True,
+    ]

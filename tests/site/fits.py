@@ -39,9 +39,11 @@ HEADERS = """
       const { fontWeight, fontSize, fontFamily, paddingRight } = style(head);
       pen.font = `${fontWeight} ${fontSize} ${fontFamily}`;
       const words = head.textContent.split(/[\\s-]+/);
-      const needs = all(`tbody td:nth-child(${i + 1})`, table).map(least);
+      const cells = all(`tbody td:nth-child(${i + 1})`, table);
+      const needs = cells.map(least);
       needs.push(...words.map((word) => pen.measureText(word).width));
-      const most = Math.max(...needs) + 2 * parseFloat(paddingRight) + 6;
+      const track = Math.max(...cells.map((c) => parseFloat(style(c).paddingLeft)));
+      const most = Math.max(...needs) + track + parseFloat(paddingRight) + 6;
       check(head.offsetWidth <= most, "header does not wrap", head);
       check(!scrolls(head), "header cut", head);
     });
