@@ -4,7 +4,8 @@
   const dialog = make("dialog", { className: "zoom" });
   const stage = make("div", { className: "zoom-stage", tabIndex: 0 });
   const bar = make("div", { className: "zoom-bar" });
-  const download = make("a", { textContent: "Download SVG" });
+  const [{ href }] = document.querySelectorAll("a.drawn");
+  const download = make("a", { textContent: "Download SVG", href });
   const close = make("button", { type: "button", textContent: "Close" });
   stage.setAttribute("role", "group");
   bar.append(download, close);

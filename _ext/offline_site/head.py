@@ -17,16 +17,13 @@ BUNDLE = "site.css"  # templates/layout.html links it
 # The theme's template links these itself; ours has the bundle in their place.
 THEME = ("styles/theme.css", "styles/pydata-sphinx-theme.css")
 LAST = ("icons.css", "custom.css", "print.css")  # ours overrule the theme
-# Not for every page, so not in the bundle: linked where this is in the text.
+# Not for every page, so not in the bundle: linked where this is in the text. A small
+# sheet is not worth a request: on a phone that costs more than its bytes.
 ASKED_FOR = {
     "katex/katex.min.css": 'class="katex',
-    "katex-math.css": 'class="katex',
     "sphinx-design.min.css": 'class="sd-',
     "design-tabs.js": 'class="sd-tab-',
-    "dots.css": 'style="--at: ',
-    "draw.css": 'class="drawing"',
     "figures.js": 'class="drawn"',
-    "live.css": 'class="live"',
     "live.js": 'class="live"',
 }
 LIMIT = 160  # characters of a description that a search engine shows

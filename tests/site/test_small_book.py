@@ -143,11 +143,7 @@ def test_the_description_is_the_first_sentence_in_plain_text(book: Path) -> None
 
 def test_a_page_links_one_style_sheet_and_those_it_asks_for(book: Path) -> None:
     assert linked(page(book, "page")) == ["site.css"]
-    assert linked(page(book, "start")) == [
-        "site.css",
-        "katex.min.css",
-        "katex-math.css",
-    ]
+    assert linked(page(book, "start")) == ["site.css", "katex.min.css"]
     css = (book / "_build/html/_static/site.css").read_text()
     assert "details.folded" in css and "@import" not in css and len(css) < 200_000
 
