@@ -3,7 +3,7 @@
    the Python that the tests check. Only the marks are drawn again; the axes stay. */
 (() => {
   "use strict";
-  const NUDGE = 1 + 1e-12, FAR = 20, WIDTH = 320, NEAR = 9;
+  const NUDGE = 1 + 1e-12, HALF = 0.5 + 1e-6, FAR = 20, WIDTH = 320, NEAR = 9;
 
   /* --- words: as deepopt_lib/book/live/words.py --- */
   const trimmed = (text) => text.includes(".") ? text.replace(/\.?0+$/, "") : text;
@@ -23,7 +23,7 @@
     template.replace(/\{(\w+)(?::(\.?\d+))?\}/g, (_, name, form) => said(values[name], form));
 
   /* --- places: as frame.py, marks.py and cells.py --- */
-  const place = (x) => Math.floor(x * 10 + 0.5) / 10;
+  const place = (x) => Math.floor(x * 10 + HALF) / 10;
   const share = ([low, high, log], x) => {
     if (Number.isNaN(x)) return x;
     if (log && x <= 0) return -FAR;

@@ -6,7 +6,8 @@
 
 The height of an article is shared among code, figures, tables, folds and text (the
 rest: prose, formulas, headings and the space between); a fold counts as a fold,
-whatever is in it. Printed in percent, at two widths of the window.
+whatever is in it, a dot plot as a figure. Printed in percent, at two widths of the
+window.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ SETTLE = """async () => {
 MEASURE = """() => {
   const kinds = {
     folds: "details",
-    figures: "figure, img, svg, canvas",
-    tables: "table, .pst-scrollable-table-container",
+    figures: "figure, img, svg, canvas, .pst-scrollable-table-container:has(> .dots)",
+    tables: "table:not(.dots), .pst-scrollable-table-container:not(:has(> .dots))",
     code: "div[class*=highlight-]:not([class*=-myst-ansi])",
   };
   const spans = Object.fromEntries(Object.keys(kinds).map((kind) => [kind, []]));

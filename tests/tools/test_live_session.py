@@ -25,6 +25,8 @@ CELLS = [
     "calls = []\n"
     "least = core.least_seconds({'nothing': lambda: calls.append(1)}, rounds=1)\n"
     "assert least['nothing'] == 1e-4 and len(calls) == 2\n"
+    "from deepopt_lib.compress import sparse\n"
+    "assert sparse.least_seconds is core.least_seconds\n"
     "watch.noise >= 0",
     "from safetensors.numpy import save_file\nsave_file({}, 'x')",
     "import subprocess\nsubprocess.run(['true'])",

@@ -119,12 +119,14 @@ def adjust() -> None:
     from deepopt_lib import core  # which needs what stands in
     from deepopt_lib.core import timing
 
+    least = no_less_than_a_tick(timing.least_seconds)
     changes: tuple[tuple[types.ModuleType, str, Any], ...] = (
         (subprocess, "run", refuse("another program")),
         (time, "thread_time", time.perf_counter),  # nobody else takes time of it
         (np, "bincount", of_any_integers(np.bincount)),
         (timing, "SERIES", 1),  # enough where nothing is judged
-        (core, "least_seconds", no_less_than_a_tick(core.least_seconds)),
+        (core, "least_seconds", least),
+        (timing, "least_seconds", least),  # which the library imports from there
         (core, "when_quiet", of_a_browser),
     )
     for module, name, instead in changes:

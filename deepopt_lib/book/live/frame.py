@@ -13,12 +13,18 @@ __all__ = ["WIDTH", "Axis", "Frame", "place"]
 
 WIDTH = 320  # units of a panel, about the pixels that a phone has for it
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 26, 40
+HALF = 0.5 + 1e-6
+BIT = 1e-9  # more than processors disagree about a logarithm
 FAR = 20.0  # what lies farther out than so many panels stays there
 
 
 def place(x: float) -> float:
-    """Return a coordinate to a tenth; ``live.js`` rounds in the same way."""
-    return math.floor(x * 10 + 0.5) / 10
+    """Return a coordinate to a tenth; ``live.js`` rounds in the same way.
+
+    What lies in the middle goes up, and on another processor, where it lies a last bit
+    lower, as well.
+    """
+    return math.floor(x * 10 + HALF) / 10
 
 
 @dataclass(frozen=True)
@@ -68,13 +74,14 @@ class Axis:
             return dict(self.ticks)
         low, high = min(self.low, self.high), max(self.low, self.high)
         if self.log:
-            first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
+            first = math.ceil(math.log10(low) - BIT)
+            last = math.floor(math.log10(high) + BIT)
             by = (last - first) // 5 + 1
             return {10.0**k: _power(k) for k in range(first, last + 1, by)}
         raw = (high - low) / 5
-        size = 10.0 ** math.floor(math.log10(raw))
+        size = 10.0 ** math.floor(math.log10(raw) + BIT)
         step = next(s * size for s in (1, 2, 2.5, 5, 10) if s * size >= raw * 0.999)
-        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        first, last = math.ceil(low / step - BIT), math.floor(high / step + BIT)
         return {k * step: number(k * step) for k in range(first, last + 1)}
 
 
