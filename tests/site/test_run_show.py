@@ -86,6 +86,14 @@ def test_a_table_of_another_shape_is_written_anew(tab: Page) -> None:
     assert made.locator("td code").inner_text() == "3"
 
 
+def test_what_draws_dots_is_not_shown(tab: Page) -> None:
+    dots = "\n\n<!-- dots: 1 log -->"
+    shown(tab, [out(TABLE.replace("1.5", "1.7") + dots)], [out(TABLE + dots)])
+    assert tab.locator(".run-changed").all_inner_texts() == ["1.7"]
+    assert tab.locator("#place > *").count() == 2  # and what is stored
+    assert "dots" not in tab.locator("#place").inner_text()
+
+
 def test_text_an_error_and_code_are_shown_as_text(tab: Page) -> None:
     code = out("```python\na < b\n```")
     error = out("Traceback <cell 1>", "error", name="ValueError")

@@ -46,7 +46,8 @@ const table = (text, before, kept) => {
 const markdown = (text, before, kept) => {
   const code = text.match(/^```\w*\n([\s\S]*?)\n```$/);
   if (code) return [make("pre", "", code[1])];
-  return text.split(/\n{2,}/).filter((part) => part.trim()).map((part) => {
+  const seen = text.replace(/<!--.*?-->/gs, ""); // what `show.dots` draws is said in a comment
+  return seen.split(/\n{2,}/).filter((part) => part.trim()).map((part) => {
     if (part.startsWith("|")) return table(part, before?.split(/\n{2,}/).find((p) => p.startsWith("|")), kept);
     if (part.startsWith("- ")) {
       const list = make("ul", "");
@@ -54,7 +55,7 @@ const markdown = (text, before, kept) => {
       return list;
     }
     const paragraph = make("p", "");
-    paragraph.innerHTML = inline(part.replace(/<!--.*?-->/gs, ""));
+    paragraph.innerHTML = inline(part);
     return paragraph;
   });
 };
