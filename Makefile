@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help env book html pdf epub course test check lint types library notebooks nbval foreign site execute report portable \
-        trials versions serve lab lighthouse screenshots bench reproduce mutate clean distclean
+        trials model versions serve lab lighthouse screenshots bench reproduce mutate clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -166,6 +166,9 @@ versions: ## test the library with the oldest and the newest NumPy and SciPy (AG
 bench: env ## time the library beside PyTorch, optax and SciPy (ten minutes, one core)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fast,peers]'
 	@$(BIN)/python -m benchmarks
+
+model: env ## train the book's language model again, from the last checkpoint (half an hour; OUT=file)
+	@$(BIN)/python -m tools.model $(if $(OUT),--out "$(OUT)")
 
 reproduce: env ## run the papers' own experiments that are not done yet (RUN="pruning adam" JOBS=2)
 	@$(BIN)/python -m reproductions $(RUN) --jobs $(or $(JOBS),2) $(if $(OUT),--out "$(OUT)")

@@ -29,6 +29,9 @@ SHA256 = {
         "x": "8f26b2bd9d135c256808f68f14fdabddde6d9c7f869ae419704b051f0f14b3b3",
         "y": "8ba4f891220f5e4c9c819638d1602d74b83618f167043c6da52a2a247841ddf0",
     },
+    "mobydick.npz": {
+        "text": "52ee15b20f3a51012d739d2c7cb730c0ef9c4d6a8ab1a54526cb1f56bb7f082c",
+    },
     "surnames.npz": {
         "letters": "bcb9ab02c6b52b5cf19eb8fc9774b6c33334831cf5dce90add032bd65cc8af6d",
         "share": "aba7dd54d4f51e03d431f9bbfbafad51d5a2a0a33fc81953f9bfb4b0f16f68be",

@@ -18,6 +18,8 @@ from deepopt_lib.autodiff import (
     primitive,
     value_and_grad,
 )
+from deepopt_lib.autodiff.ops import llama
+from deepopt_lib.autodiff.ops.rotary import rotary_attention
 from deepopt_lib.compress import sparse_linear, spread, to_format
 from deepopt_lib.core import Array, Params
 from tests.library.registry import modules
@@ -257,6 +259,19 @@ CASES: dict[str, list[Case]] = {
         (autodiff.layer_norm, several((5,), (5,), (5,))),
         (autodiff.layer_norm, several((3, 1), (1,), (1,))),
         (lambda *a: autodiff.layer_norm(*a, eps=0.5), several((3, 4), (4,), (4,))),
+    ],
+    "rms_norm": [
+        (llama.rms_norm, several((2, 3, 4), (4,))),
+        (llama.rms_norm, several((5,), (5,))),
+        (lambda *a: llama.rms_norm(*a, eps=0.5), several((3, 4), (4,))),
+    ],
+    "swiglu": [(llama.swiglu, several((2, 3, 8))), (llama.swiglu, several((2,)))],
+    "rotary_attention": [
+        (
+            lambda z, h=heads, g=groups: rotary_attention(z, time=3, heads=h, groups=g),
+            several((6, 4 * (heads + 2 * groups))),
+        )
+        for heads, groups in ((1, 1), (2, 2), (4, 2), (2, 1))
     ],
     "batch_norm": [
         (autodiff.batch_norm, several((5, 3), (3,), (3,))),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepopt_lib.data import digits, mnist, mnist5k, store, surnames
+from deepopt_lib.data import digits, mnist, mnist5k, prose, store, surnames
 from deepopt_lib.data.store import SHA256, load
 
 FOLDER = Path(str(files("deepopt_lib.data"))) / "files"
@@ -18,6 +18,7 @@ LOADERS: dict[str, Callable[[], object]] = {
     "mnist.npz": mnist,
     "mnist5k.npz": mnist5k,
     "digits.npz": digits,
+    "mobydick.npz": prose,
     "surnames.npz": surnames,
 }
 
