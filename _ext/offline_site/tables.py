@@ -137,7 +137,7 @@ def draw(table: nodes.Element, marks: str) -> None:
         dots, zero = places([entry.astext() for entry in below], bool(log))
         for entry, dot in zip(below, dots, strict=True):
             if dot is not None:
-                entry["classes"] += ["dot"] if dot.low == dot.high else ["dot", "bar"]
+                entry["classes"].append("dot")
                 style = f"--at: {dot.at:g}; --low: {dot.low:g}; --high: {dot.high:g}"
                 style += f"; --zero: {zero:g}" if zero >= 0 else ""
                 tell(entry, {"style": style})
@@ -159,7 +159,7 @@ class Tables(SphinxPostTransform):
     formats = ("html",)
 
     def run(self, **kwargs: Any) -> None:
-        """Draw those that ask for it, mark the others."""
+        """Draw those that ask for it, then mark all."""
         draw_asked(self.document)
         for table in tables(self.document):
             mark(table)

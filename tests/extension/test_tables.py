@@ -153,7 +153,7 @@ def test_a_column_is_drawn_between_its_least_and_its_largest_number() -> None:
         "--at: 0.5; --low: 0; --high: 1",
     ]
     assert classes(found)[::2] == [[]] * 4  # the names
-    assert classes(found)[1::2] == [["dot"], ["dot"], ["dot", "bar"], []]
+    assert classes(found)[1::2] == [["dot"], ["dot"], ["dot"], []]
 
 
 def test_columns_have_scales_of_their_own_and_zero_where_it_is() -> None:

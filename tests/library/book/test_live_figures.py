@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from deepopt_lib.book import live
-from deepopt_lib.book.live.frame import WIDTH, Frame
+from deepopt_lib.book.live.frame import WIDTH, Frame, place
 from deepopt_lib.book.live.words import fill, number
 from tests.library.live import MODELS, differences, figures, given, run
 
@@ -170,6 +170,15 @@ def test_ticks_are_round_and_within() -> None:
     powers = live.Axis(1e-14, 1e3, log=True).marked()
     assert list(powers.values()) == ["10⁻¹⁴", "10⁻¹⁰", "10⁻⁶", "0.01", "100"]
     assert all(np.diff(list(powers)) > 0)
+
+
+@pytest.mark.parametrize("bit", [-1e-14, 1e-14])
+def test_the_last_bit_moves_neither_a_tick_nor_a_mark(bit: float) -> None:
+    for low, high in ((0.1, 1e4), (1e-7, 1.0), (1e-5, 10.0)):
+        whole = live.Axis(low, high, log=True).marked()
+        moved = live.Axis(low * (1 + bit), high * (1 - bit), log=True).marked()
+        assert moved == whole and min(whole) == pytest.approx(low)
+    assert place(1.25 * (1 + bit)) == place(1.25) == 1.3
 
 
 def test_marks_are_where_the_results_are() -> None:

@@ -159,3 +159,17 @@ def test_small_numbers_are_computed_in_float32() -> None:
         rotary_attention(draw(4, 16).astype(np.float16), time=2, heads=2, groups=1),
     ):
         assert out.dtype == np.float16 and np.isfinite(out).all()
+
+
+def test_what_many_branches_add_keeps_its_size() -> None:
+    model = SMALL._replace(dim=256, hidden=400, layers=8)
+    params = model.init(np.random.default_rng(0))
+    wanted = {
+        "table": 0.02,
+        "layer3.attention.W": 1 / 16,
+        "layer3.attention.Wo": 1 / 16 / 4,
+        "layer7.mlp.W": 1 / 16,
+        "layer7.mlp.Wo": 1 / 20 / 4,
+    }
+    for name, spread in wanted.items():
+        assert params[name].std() == pytest.approx(spread, rel=0.05), name
